@@ -1,0 +1,70 @@
+"""Files that appear whole or not at all: written beside their place, then renamed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from caloforge.errors import OutputError
+
+__all__ = ["check_folder", "replacing", "write_text"]
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a path that no file can be made at.
+
+    Raises:
+        OutputError: The folder does not exist or cannot be written, or the path is a folder.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        msg = f"output {path}: there is no folder {folder}; make it first"
+        raise OutputError(msg)
+    if path.is_dir():
+        msg = f"output {path}: is a folder, must be a file"
+        raise OutputError(msg)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        msg = f"output {path}: no permission to write in {folder}"
+        raise OutputError(msg)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path; when the block ends well, it takes the place of ``path``.
+
+    Args:
+        path: The file to make or replace.
+
+    Yields:
+        A path in the same folder to write to.
+
+    Raises:
+        OutputError: The folder does not exist or cannot be written, or the disk is full.
+    """
+    check_folder(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield beside
+        beside.replace(path)
+    except OSError as error:
+        msg = f"output {path}: cannot be written: {reason(error)}"
+        raise OutputError(msg) from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all.
+
+    Raises:
+        OutputError: The folder does not exist or cannot be written, or the disk is full.
+    """
+    with replacing(path) as beside:
+        beside.write_text(text, "utf-8")
+
+
+def reason(error: OSError) -> str:
+    """What an error of the operating system says, on one line."""
+    return error.strerror or str(error).splitlines()[0]

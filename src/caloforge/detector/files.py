@@ -1,0 +1,342 @@
+"""Detector files: TOML of our own, and the binning XML of the CaloChallenge.
+
+A detector file, in millimetres throughout::
+
+    name = "calogan"
+    description = "80 x (2 mm lead + 4 mm liquid argon)"
+
+    [stack]
+    lateral = 1000.0
+    groups = [
+      { repeat = 80, plates = [
+        { material = "G4_Pb", thickness = 2.0 },
+        { material = "LiquidArgon", thickness = 4.0 },
+      ] },
+    ]
+
+    [materials.LiquidArgon]
+    density = 1.39
+    state = "liquid"
+    elements = { Ar = 1 }
+
+    [[layers]]                       # rectangular cells
+    depth = [0, 90]
+    x = { bins = 3, range = [-240, 240] }
+    y = { bins = 96, range = [-240, 240] }
+
+    [[layers]]                       # cylindrical voxels
+    depth = [90, 437]
+    r_edges = [0, 5, 10, 20]
+    n_alpha = 10
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+from xml.etree import ElementTree as ET  # noqa: S405
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from caloforge.detector.detector import Detector
+from caloforge.detector.layers import CylindricalLayer, RectangularLayer, as_edges
+from caloforge.detector.stack import Material, Plate, Stack
+from caloforge.errors import DetectorError
+from caloforge.particles import pdg_id
+
+__all__ = ["detector_from_json", "detector_names", "detector_to_json", "load_detector"]
+
+Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Position = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Bins(_Part):
+    bins: Annotated[int, Field(ge=1)]
+    range: tuple[Position, Position]
+
+
+class _Edges(_Part):
+    edges: tuple[Position, ...]
+
+
+class _Layer(_Part):
+    depth: tuple[Position, Position] | None = None
+    x: _Bins | _Edges | None = None
+    y: _Bins | _Edges | None = None
+    r_edges: tuple[Position, ...] | None = None
+    n_alpha: Annotated[int, Field(ge=1)] | None = None
+
+
+class _Plate(_Part):
+    material: str
+    thickness: Length
+    sensitive: bool = True
+
+
+class _Group(_Part):
+    repeat: Annotated[int, Field(ge=1)] = 1
+    plates: Annotated[tuple[_Plate, ...], Field(min_length=1)]
+
+
+class _Stack(_Part):
+    lateral: Length
+    groups: Annotated[tuple[_Group, ...], Field(min_length=1)]
+
+
+class _Material(_Part):
+    density: Length
+    state: Literal["solid", "liquid", "gas"]
+    elements: dict[str, Annotated[int, Field(ge=1)]]
+
+
+class _DetectorFile(_Part):
+    name: Annotated[str, Field(min_length=1)]
+    description: str = ""
+    layers: Annotated[tuple[_Layer, ...], Field(min_length=1)]
+    stack: _Stack | None = None
+    materials: dict[str, _Material] = Field(default_factory=dict)
+
+
+_KEYS = sorted(
+    {
+        key
+        for model in (_DetectorFile, _Layer, _Bins, _Edges, _Plate, _Group, _Stack, _Material)
+        for key in model.model_fields
+    }
+)
+
+
+def detector_names() -> list[str]:
+    """Names of the detectors that come with caloforge."""
+    folder = resources.files("caloforge.detector") / "shipped"
+    return sorted(Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".toml"))
+
+
+def load_detector(source: str | Path, particle: str | int | None = None) -> Detector:
+    """Load a detector.
+
+    Args:
+        source: Name of a shipped detector (:func:`detector_names`), or the path of a TOML file or
+            of a CaloChallenge binning XML file.
+        particle: Which binning of an XML file that has several.
+
+    Raises:
+        DetectorError: There is no such detector, or its file is wrong; the message names the key.
+
+    Examples:
+        >>> load_detector("calogan")
+        Detector('calogan', 3 layers, 504 cells)
+    """
+    path = Path(source)
+    if path.suffix == ".xml" and path.is_file():
+        return _from_xml(path, particle)
+    if path.suffix == ".toml" and path.is_file():
+        return _from_text(path.read_text("utf-8"), str(path))
+    if str(source) in detector_names():
+        return _shipped(str(source))
+    if path.suffix in {".toml", ".xml"}:
+        msg = f"detector: there is no file {path}"
+        raise DetectorError(msg)
+    near = get_close_matches(str(source), detector_names(), n=1)
+    hint = f"did you mean {near[0]}?" if near else f"shipped are {', '.join(detector_names())}"
+    msg = f"detector: {str(source)!r} is neither a shipped detector nor a .toml or .xml file; {hint}"
+    raise DetectorError(msg)
+
+
+@lru_cache(maxsize=32)
+def _shipped(name: str) -> Detector:
+    file = resources.files("caloforge.detector") / "shipped" / f"{name}.toml"
+    return _from_text(file.read_text("utf-8"), f"{name}.toml")
+
+
+def _from_text(text: str, where: str) -> Detector:
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"detector file {where}: not valid TOML: {error}"
+        raise DetectorError(msg) from None
+    return _build(content, f"detector file {where}")
+
+
+def detector_to_json(detector: Detector) -> str:
+    """The definition of a detector as one line of JSON, as it is kept in files of showers."""
+    return json.dumps(_describe(detector).model_dump(mode="json", exclude_defaults=True))
+
+
+def detector_from_json(text: str, where: str) -> Detector:
+    """The detector that :func:`detector_to_json` described.
+
+    Args:
+        text: The JSON.
+        where: Where it was found, for the message.
+
+    Raises:
+        DetectorError: The text is not the definition of a detector.
+    """
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        msg = f"{where}: the definition of the detector is not valid JSON: {error}"
+        raise DetectorError(msg) from None
+    return _build(content, where)
+
+
+def _build(content: object, where: str) -> Detector:
+    try:
+        file = _DetectorFile.model_validate(content)
+    except ValidationError as error:
+        msg = f"{where}: {_first_error(error)}"
+        raise DetectorError(msg) from None
+    try:
+        layers = tuple(_layer(i, layer) for i, layer in enumerate(file.layers))
+        stack = _stack(file)
+        return Detector(file.name, layers, stack, file.description)
+    except DetectorError as error:
+        msg = f"{where}: {error}"
+        raise DetectorError(msg) from None
+
+
+def _first_error(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"] if not str(part).startswith("_"))
+    if first["type"] == "extra_forbidden":
+        near = get_close_matches(str(first["loc"][-1]), _KEYS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"{place}: there is no such key{hint}"
+    if first["type"] == "missing":
+        return f"{place}: this key is missing"
+    return f"{place}: {first['msg']}, got {first['input']!r}"
+
+
+def _layer(i: int, layer: _Layer) -> RectangularLayer | CylindricalLayer:
+    rectangular = layer.x is not None and layer.y is not None
+    cylindrical = layer.r_edges is not None and layer.n_alpha is not None
+    mixed = (layer.x or layer.y) and (layer.r_edges or layer.n_alpha)
+    if mixed or not (rectangular or cylindrical):
+        msg = (
+            f"layers.{i}: must have either x and y (rectangular cells) "
+            "or r_edges and n_alpha (cylindrical voxels)"
+        )
+        raise DetectorError(msg)
+    try:
+        if layer.x is not None and layer.y is not None:
+            return RectangularLayer(layer.depth, _axis(layer.x), _axis(layer.y))
+        if layer.r_edges is not None and layer.n_alpha is not None:
+            return CylindricalLayer(layer.depth, layer.r_edges, layer.n_alpha)
+    except DetectorError as error:
+        msg = f"layers.{i}.{error}"
+        raise DetectorError(msg) from None
+    raise AssertionError  # pragma: no cover
+
+
+def _axis(axis: _Bins | _Edges) -> tuple[float, ...]:
+    if isinstance(axis, _Edges):
+        return axis.edges
+    return as_edges(np.linspace(*axis.range, axis.bins + 1))
+
+
+def _stack(file: _DetectorFile) -> Stack | None:
+    if file.stack is None:
+        return None
+    plates = tuple(
+        Plate(plate.material, plate.thickness, plate.sensitive)
+        for group in file.stack.groups
+        for _ in range(group.repeat)
+        for plate in group.plates
+    )
+    for plate in plates:
+        if not plate.material.startswith("G4_") and plate.material not in file.materials:
+            msg = (
+                f"stack: material {plate.material!r} is neither a Geant4 material (G4_...) "
+                "nor defined under [materials]"
+            )
+            raise DetectorError(msg)
+    materials = tuple(
+        Material(name, item.density, item.state, tuple(item.elements.items()))
+        for name, item in file.materials.items()
+    )
+    return Stack(plates, file.stack.lateral, materials)
+
+
+def _describe(detector: Detector) -> _DetectorFile:
+    layers = tuple(
+        _Layer(depth=layer.depth, x=_Edges(edges=layer.x_edges), y=_Edges(edges=layer.y_edges))
+        if isinstance(layer, RectangularLayer)
+        else _Layer(depth=layer.depth, r_edges=layer.r_edges, n_alpha=layer.n_alpha)
+        for layer in detector.layers
+    )
+    stack, materials = None, {}
+    if detector.stack is not None:
+        plates = tuple(
+            _Plate(material=plate.material, thickness=plate.thickness, sensitive=plate.sensitive)
+            for plate in detector.stack.plates
+        )
+        period = _period(plates)
+        group = _Group(repeat=len(plates) // period, plates=plates[:period])
+        stack = _Stack(lateral=detector.stack.lateral, groups=(group,))
+        materials = {
+            material.name: _Material.model_validate(
+                {
+                    "density": material.density,
+                    "state": material.state,
+                    "elements": dict(material.elements),
+                }
+            )
+            for material in detector.stack.materials
+        }
+    return _DetectorFile(
+        name=detector.name,
+        description=detector.description,
+        layers=layers,
+        stack=stack,
+        materials=materials,
+    )
+
+
+def _period(plates: tuple[_Plate, ...]) -> int:
+    """Smallest number of plates whose repetition is the whole stack."""
+    n = len(plates)
+    return next(p for p in range(1, n + 1) if n % p == 0 and plates[:p] * (n // p) == plates)
+
+
+def _from_xml(path: Path, particle: str | int | None) -> Detector:
+    try:
+        root = ET.parse(path).getroot()  # noqa: S314 (a local file of the user's own)
+    except ET.ParseError as error:
+        msg = f"binning file {path}: not valid XML: {error}"
+        raise DetectorError(msg) from None
+    bins = root.findall("Bin")
+    if particle is not None:
+        wanted = abs(pdg_id(particle))
+        bins = [item for item in bins if abs(int(item.get("pid", "0"))) == wanted]
+    if len(bins) != 1:
+        msg = (
+            f"binning file {path}: has {len(bins)} <Bin> elements that fit, must have one; "
+            "give the particle to choose among several"
+        )
+        raise DetectorError(msg)
+    layers = []
+    for item in bins[0].findall("Layer"):
+        where = f"binning file {path}: Layer id={item.get('id')}"
+        try:
+            edges = tuple(float(edge) for edge in item.attrib["r_edges"].split(","))
+            n_alpha = int(item.attrib["n_bin_alpha"])
+            if len(edges) > 1:  # a single edge marks a layer that is not used
+                layers.append(CylindricalLayer(None, edges, n_alpha))
+        except KeyError as error:
+            msg = f"{where}: attribute {error} is missing"
+            raise DetectorError(msg) from None
+        except ValueError as error:
+            msg = f"{where}: {error}"
+            raise DetectorError(msg) from None
+    return Detector(path.stem, tuple(layers), None, bins[0].get("name", ""))

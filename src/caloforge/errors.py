@@ -1,0 +1,56 @@
+"""What caloforge raises.
+
+Every error that a user can cause is a :class:`CaloforgeError`. Its message is one sentence that
+names the argument or file, what was got, what is legal and what to do; the command line prints
+that sentence and exits with code 2.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArtefactError",
+    "CaloforgeError",
+    "DetectorError",
+    "EnergyError",
+    "FileFormatError",
+    "Geant4DataError",
+    "OutputError",
+    "ParticleError",
+    "ShowersError",
+]
+
+
+class CaloforgeError(ValueError):
+    """Base of all errors that bad input or usage can cause."""
+
+
+class DetectorError(CaloforgeError):
+    """A detector is unknown, its file is wrong, or two detectors do not fit together."""
+
+
+class ShowersError(CaloforgeError):
+    """Arrays of showers have a wrong shape or hold values that no shower can have."""
+
+
+class FileFormatError(CaloforgeError):
+    """A file is missing, damaged, or not in the format that it should be in."""
+
+
+class OutputError(CaloforgeError):
+    """An output cannot be written: no folder, no permission, no space, in use, or in the way."""
+
+
+class EnergyError(CaloforgeError):
+    """An energy or a spectrum of energies is malformed or out of range."""
+
+
+class ParticleError(CaloforgeError):
+    """A particle is unknown, or not one that a generator was made for."""
+
+
+class ArtefactError(CaloforgeError):
+    """An artefact is unknown, incomplete, or does not fit its card."""
+
+
+class Geant4DataError(CaloforgeError):
+    """Geant4 or its data tables are missing or incomplete."""

@@ -1,0 +1,288 @@
+r"""Parametrised showers in the style of ATLAS FastCaloSim V2: sampling.
+
+A shower is described by its *observables*: the response :math:`E_{dep}/E_{inc}`, the fraction of
+the deposit in each layer, and within each layer the share of each ring in r. At each of a number
+of energy nodes, and in each of a number of bins of the leading principal component of the
+longitudinal observables (the *PCA bin*), the parametrisation holds
+
+- the quantile function of each observable, as a function of a standard normal variable z;
+- a PCA rotation that turns independent standard normal numbers into correlated z;
+- for each ring, the mean energy and the dispersion of the hits that it is made of.
+
+A shower is drawn in two steps. Longitudinal: PCA bin, rotation, quantile functions; the quantile
+functions are interpolated linearly in log E between the two neighbouring nodes, everything else
+is taken from one of the two, drawn with the probability that its distance in log E gives. Lateral:
+each ring's energy is shared among hits, a Poisson number of them with gamma distributed weights
+per bin in alpha, so that the share of a voxel has the variance and the probability to be empty
+that it has in the showers fitted. The hits carry exactly the layer energies of the first step;
+they can be digitised into any readout of the same stack.
+
+The fit is in :mod:`caloforge.models.fastcalosim_fit`. Only NumPy is needed here.
+
+References:
+    ATLAS Collaboration, *The new Fast Calorimeter Simulation in ATLAS*, ATL-SOFT-PUB-2018-002.
+    ATLAS Collaboration, *AtlFast3: the next generation of fast simulation in ATLAS*,
+    arXiv:2109.02551.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.detector import Detector
+from caloforge.errors import ArtefactError, EnergyError
+from caloforge.models.fastcalosim_fit import FastCaloSimConfig, Parametrisation, fit_parametrisation
+from caloforge.models.rings import Rings
+from caloforge.showers import Showers
+
+__all__ = ["FastCaloSim", "FastCaloSimConfig", "Hits"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Energy deposits of a block of showers in space, sorted by shower.
+
+    Attributes:
+        n_showers: Number of showers in the block.
+        shower: Index of the shower within the block, shape (n_hits,).
+        x: Position in mm, shape (n_hits,).
+        y: Position in mm, shape (n_hits,).
+        z: Depth from the front face in mm, shape (n_hits,).
+        energy: Deposit in MeV, shape (n_hits,).
+    """
+
+    n_showers: int
+    shower: Integers
+    x: Floats
+    y: Floats
+    z: Floats
+    energy: Floats
+
+
+class FastCaloSim:
+    """Parametrised shower generator of one particle.
+
+    Args:
+        detector: Detector with cylindrical layers that the parametrisation was fitted on.
+        parametrisation: The fitted tables.
+
+    Attributes:
+        detector: The detector that the parametrisation was fitted on.
+        energy_range: Lowest and highest incident energy in GeV.
+
+    Raises:
+        ArtefactError: The parametrisation does not fit the detector.
+    """
+
+    def __init__(self, detector: Detector, parametrisation: Parametrisation) -> None:
+        self.detector = detector
+        self._rings = Rings.of(detector)
+        self._tables = parametrisation
+        n_observables = 1 + self._rings.n_layers + self._rings.n_rings
+        got = parametrisation.quantiles.shape[2]
+        if got != n_observables:
+            msg = (
+                f"parametrisation: got {got} observables, but a detector with "
+                f"{self._rings.n_layers} layers and {self._rings.n_rings} rings has "
+                f"{n_observables}; use the detector that it was fitted on"
+            )
+            raise ArtefactError(msg)
+        nodes = parametrisation.log_energy
+        self.energy_range = (float(np.exp(nodes[0])), float(np.exp(nodes[-1])))
+
+    @classmethod
+    def fit(cls, showers: Showers, config: FastCaloSimConfig | None = None) -> Self:
+        """Fit the parametrisation of one particle.
+
+        Args:
+            showers: Reference showers on a detector with cylindrical layers; training rows only.
+            config: Settings of the fit.
+
+        Returns:
+            The generator.
+
+        Raises:
+            DetectorError: A layer of the detector is not cylindrical.
+            ShowersError: There are too few showers for the settings.
+        """
+        config = config or FastCaloSimConfig()
+        tables = fit_parametrisation(
+            Rings.of(showers.detector), showers.energy, showers.deposits, config
+        )
+        return cls(showers.detector, tables)
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """The tables by name, for an ``.npz`` file that needs no pickle."""
+        return {
+            field.name: getattr(self._tables, field.name).astype(np.float32)
+            for field in fields(Parametrisation)
+        }
+
+    @classmethod
+    def from_arrays(cls, detector: Detector, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
+        """The generator back from what :meth:`arrays` returned.
+
+        Args:
+            detector: The detector that the parametrisation was fitted on.
+            arrays: Tables by name, as of ``numpy.load(path, allow_pickle=False)``.
+
+        Raises:
+            ArtefactError: A table is missing, or the tables do not fit the detector.
+        """
+        names = [field.name for field in fields(Parametrisation)]
+        if missing := [name for name in names if name not in arrays]:
+            msg = f"arrays: {', '.join(missing)} missing; need {', '.join(names)}"
+            raise ArtefactError(msg)
+        tables = {name: np.asarray(arrays[name], dtype=np.float64) for name in names}
+        return cls(detector, Parametrisation(**tables))
+
+    def hits(
+        self,
+        energy: Floats,
+        rngs: Sequence[np.random.Generator],
+        *,
+        extrapolate: bool = False,
+    ) -> Hits:
+        """Draw showers.
+
+        Args:
+            energy: Incident energies in GeV, shape (N,).
+            rngs: One generator per shower; a shower depends on its energy and its own generator
+                alone, whatever else is in the block.
+            extrapolate: Whether to accept energies outside ``energy_range``: they take the shape
+                of the nearest node, and a deposit in proportion to their energy.
+
+        Returns:
+            The hits of all showers, in the order of the showers.
+
+        Raises:
+            EnergyError: An energy is not positive or is out of range.
+        """
+        energy = np.asarray(energy, dtype=np.float64)
+        self._check_energy(energy, extrapolate=extrapolate)
+        n = len(energy)
+        rings, tables = self._rings, self._tables
+        n_observables = tables.quantiles.shape[2]
+        normal = np.empty((n, n_observables))
+        uniform = np.empty((n, 2 + rings.n_rings))
+        for i, rng in enumerate(rngs):
+            rng.standard_normal(out=normal[i])
+            rng.random(out=uniform[i])
+        below, t = self._nodes_below(energy)
+        node = below + (uniform[:, 0] < t)
+        pca_bin = (uniform[:, 1] * tables.quantiles.shape[1]).astype(np.int64)
+        z = np.matmul(tables.rotation[node, pca_bin], normal[:, :, None])[:, :, 0]
+        ring_energy = self._ring_energies(1e3 * energy, below, t, pca_bin, z)
+        return self._place(ring_energy, node, pca_bin, uniform[:, 2:], rngs)
+
+    def _check_energy(self, energy: Floats, *, extrapolate: bool) -> None:
+        low, high = self.energy_range
+        margin = 1e-6  # of the nodes in single precision
+        if extrapolate:
+            bad = ~((energy > 0) & np.isfinite(energy))
+            legal = "must be positive"
+        else:
+            bad = ~((energy >= low * (1 - margin)) & (energy <= high * (1 + margin)))
+            legal = (
+                f"must be between {low:g} and {high:g} GeV, where the parametrisation was fitted; "
+                "pass extrapolate=True to go beyond"
+            )
+        if bad.any():
+            msg = f"energy: got {energy[bad][0]:g} GeV, {legal}"
+            raise EnergyError(msg)
+
+    def _nodes_below(self, energy: Floats) -> tuple[Integers, Floats]:
+        nodes = self._tables.log_energy
+        log_energy = np.clip(np.log(energy), nodes[0], nodes[-1])
+        below = np.clip(np.searchsorted(nodes, log_energy) - 1, 0, len(nodes) - 2)
+        return below, (log_energy - nodes[below]) / (nodes[below + 1] - nodes[below])
+
+    def _ring_energies(
+        self, energy: Floats, below: Integers, t: Floats, pca_bin: Integers, z: Floats
+    ) -> Floats:
+        """Energy in MeV of each ring from the normal variables, shape (N, n_rings)."""
+        tables, rings = self._tables, self._rings
+        quantiles, z_grid = tables.quantiles, tables.z
+        position = (z - z_grid[0]) / (z_grid[1] - z_grid[0])
+        position = np.clip(position, 0, len(z_grid) - 1)
+        cell = np.minimum(position.astype(np.int64), len(z_grid) - 2)
+        weight = position - cell
+        observable = np.arange(quantiles.shape[2])
+        values = np.zeros_like(z)
+        for node, node_weight in ((below, 1 - t), (below + 1, t)):
+            index = (node[:, None], pca_bin[:, None], observable)
+            left, right = quantiles[(*index, cell)], quantiles[(*index, cell + 1)]
+            values += node_weight[:, None] * (left + weight * (right - left))
+        n_layers = rings.n_layers
+        fraction = values[:, 1 : 1 + n_layers]
+        layer_energy = (energy * values[:, 0])[:, None] * fraction
+        layer_energy /= fraction.sum(axis=1, keepdims=True)
+        share = values[:, 1 + n_layers :]
+        for part in rings.of_layer:
+            empty = np.flatnonzero(share[:, part].sum(axis=1) <= 0)
+            share[empty, part.start + z[empty, 1 + n_layers :][:, part].argmax(axis=1)] = 1
+        total = np.add.reduceat(share, rings.first, axis=1)
+        return share * (layer_energy / total)[:, rings.layer]
+
+    def _place(
+        self,
+        ring_energy: Floats,
+        node: Integers,
+        pca_bin: Integers,
+        uniform: Floats,
+        rngs: Sequence[np.random.Generator],
+    ) -> Hits:
+        """Share the energy of each ring among hits and place them."""
+        rings, tables = self._rings, self._tables
+        n, n_rings = ring_energy.shape
+        hit_energy = np.exp(tables.log_hit_energy[node, pca_bin])
+        dispersion = tables.dispersion[node, pca_bin]
+        mean = ring_energy / (hit_energy * rings.n_alpha)
+        most = tables.max_hits[rings.layer]
+        expected = np.minimum(mean, most)[:, rings.of_voxel]
+        counts = np.empty(expected.shape, dtype=np.int64)
+        for i, rng in enumerate(rngs):
+            counts[i] = rng.poisson(expected[i])
+        crowded = (mean >= most)[:, rings.of_voxel]
+        counts = np.where(crowded, most[rings.of_voxel].astype(np.int64), counts)
+        n_hits = np.add.reduceat(counts, rings.first_voxel, axis=1)
+        shower, ring = np.nonzero((n_hits == 0) & (ring_energy > 0))
+        alpha_bin = (uniform[shower, ring] * rings.n_alpha[ring]).astype(np.int64)
+        counts[shower, rings.first_voxel[ring] + alpha_bin] = 1
+
+        # The sum of the gamma weights of a voxel has the shape parameter mean / dispersion.
+        shape = np.where(mean >= most, mean / (dispersion * most), 1 / (dispersion - 1))
+        ends = np.cumsum(counts.sum(axis=1))
+        voxel = np.repeat(np.arange(counts.size), counts.ravel())
+        shower, voxel = np.divmod(voxel, counts.shape[1])
+        ring = rings.of_voxel[voxel]
+        weight = np.empty(len(voxel))
+        u = np.empty((len(voxel), 3))
+        hit_shape = shape[shower, ring]
+        start = 0
+        for rng, end in zip(rngs, ends.tolist(), strict=True):
+            weight[start:end] = rng.standard_gamma(hit_shape[start:end])
+            rng.random(out=u[start:end])
+            start = end
+        key = shower * n_rings + ring
+        total = np.bincount(key, weight, minlength=n * n_rings)
+        energy = weight * (ring_energy.ravel() / np.where(total > 0, total, 1))[key]
+        steepness = tables.steepness[node, pca_bin].ravel()[key]
+        r = rings.r_min[ring] + rings.r_width[ring] * _exponential(u[:, 0], steepness)
+        alpha = (rings.alpha_bin[voxel] + u[:, 1]) * rings.alpha_width[ring]
+        z = rings.z_min[ring] + rings.z_width[ring] * u[:, 2]
+        return Hits(n, shower, r * np.cos(alpha), r * np.sin(alpha), z, energy)
+
+
+def _exponential(u: Floats, steepness: Floats) -> Floats:
+    """Quantile of a density proportional to exp(-steepness t) on [0, 1], shape of ``u``."""
+    b = np.where(np.abs(steepness) < 1e-3, 1e-3, steepness)
+    return -np.log1p(u * np.expm1(-b)) / b

@@ -1,0 +1,185 @@
+"""Showers in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.detector import Detector
+from caloforge.errors import ShowersError
+
+if TYPE_CHECKING:
+    from caloforge.showers.formats import FormatName
+
+__all__ = ["Showers"]
+
+FloatArray = NDArray[np.float64]
+_OPTIONAL = ("overflow", "entry_point", "direction", "leakage")
+
+
+@dataclass(frozen=True, eq=False)
+class Showers:
+    """The deposits of N showers of one kind of particle in one detector.
+
+    Attributes:
+        detector: What the showers are recorded in.
+        energy: Incident energy (kinetic): shape (N,), GeV.
+        deposits: Energy left in each cell: shape (N, n_cells), float32, MeV.
+        particle: PDG name of the particle, empty where it is not known.
+        overflow: Energy within the depth of a layer but beside its cells: shape (N, n_layers), MeV.
+        entry_point: Where the particle enters the front face: shape (N, 2), x and y in mm.
+        direction: Where the particle flies to: shape (N, 3), unit vectors.
+        leakage: Energy that left the stack: shape (N,), MeV.
+
+    Raises:
+        ShowersError: Shapes do not fit together, an energy is not positive, or a value is negative,
+            infinite or not a number.
+    """
+
+    detector: Detector
+    energy: FloatArray
+    deposits: NDArray[np.float32]
+    particle: str = ""
+    overflow: FloatArray | None = None
+    entry_point: FloatArray | None = None
+    direction: FloatArray | None = None
+    leakage: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.energy)
+        self._set("energy", np.asarray(self.energy, dtype=np.float64), (n,))
+        self._set(
+            "deposits", np.asarray(self.deposits, dtype=np.float32), (n, self.detector.n_cells)
+        )
+        shapes = ((n, self.detector.n_layers), (n, 2), (n, 3), (n,))
+        for name, shape in zip(_OPTIONAL, shapes, strict=True):
+            value = getattr(self, name)
+            if value is not None:
+                self._set(name, np.asarray(value, dtype=np.float64), shape)
+        if n and self.energy.min() <= 0:
+            msg = f"energy: shower {int(self.energy.argmin())} has {self.energy.min()} GeV, must be positive"
+            raise ShowersError(msg)
+
+    def _set(self, name: str, value: NDArray[np.floating], shape: tuple[int, ...]) -> None:
+        if value.shape != shape:
+            msg = f"{name}: has shape {value.shape}, must be {shape} for {self.detector.name!r}"
+            raise ShowersError(msg)
+        signed = name in {"entry_point", "direction"}
+        # The smallest and largest value say it all: both are NaN if any value is.
+        if value.size and not (
+            np.isfinite(value.max()) and np.isfinite(value.min()) and (signed or value.min() >= 0)
+        ):
+            bad = ~np.isfinite(value) if signed else ~(np.isfinite(value) & (value >= 0))
+            where = np.argwhere(bad)[0]
+            kind = "finite" if signed else "finite and not negative"
+            msg = (
+                f"{name}: shower {where[0]} has the value {value[tuple(where)]} "
+                f"({int(bad.any(axis=tuple(range(1, value.ndim))).sum())} of {len(value)} showers "
+                f"are affected), must be {kind}"
+            )
+            raise ShowersError(msg)
+        object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.energy)
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return f"Showers(none, {self.detector.name!r})"
+        span = f"{self.energy.min():.4g}-{self.energy.max():.4g} GeV"
+        return f"Showers({len(self)} {self.particle or 'showers'}, {span}, {self.detector.name!r})"
+
+    def __getitem__(self, rows: slice | NDArray[np.bool_] | NDArray[np.integer]) -> Showers:
+        """The chosen showers.
+
+        Args:
+            rows: A slice, a mask of shape (N,), or indices of shape (M,).
+        """
+        changes = {name: value[rows] for name, value in self._present()}
+        return replace(
+            self,
+            energy=self.energy[rows],
+            deposits=self.deposits[rows],
+            **changes,  # type: ignore[arg-type]
+        )
+
+    def _present(self) -> list[tuple[str, FloatArray]]:
+        return [(name, value) for name in _OPTIONAL if (value := getattr(self, name)) is not None]
+
+    @property
+    def images(self) -> list[NDArray[np.float32]]:
+        """Per layer the deposits as images: shape (N, *layer.shape), MeV."""
+        return self.detector.images(self.deposits)  # type: ignore[return-value]
+
+    @property
+    def layer_energies(self) -> FloatArray:
+        """Energy per layer: shape (N, n_layers), MeV."""
+        return self.detector.layer_sums(self.deposits)
+
+    @property
+    def total_energy(self) -> FloatArray:
+        """Energy in all cells: shape (N,), MeV."""
+        return self.layer_energies.sum(axis=1)
+
+    @property
+    def response(self) -> FloatArray:
+        """Deposited over incident energy: shape (N,)."""
+        return self.total_energy / (1000.0 * self.energy)
+
+    @property
+    def layer_fractions(self) -> FloatArray:
+        """Share of each layer in the deposited energy: shape (N, n_layers), 0 in empty showers."""
+        layers = self.layer_energies
+        total = layers.sum(axis=1, keepdims=True)
+        return np.divide(layers, total, out=np.zeros_like(layers), where=total > 0)
+
+    def write(self, path: str | Path, *, format: FormatName | None = None) -> None:  # noqa: A002
+        """Write to a file, which appears whole or not at all.
+
+        Args:
+            path: HDF5 file to make.
+            format: ``"calogan"`` or ``"calochallenge"``; by default the first where every layer has
+                rectangular cells, else the second.
+
+        Raises:
+            OutputError: The file exists already or cannot be written.
+            DetectorError: The detector does not fit the format.
+        """
+        from caloforge.showers.files import write_showers
+
+        write_showers(path, self, format=format)
+
+    @staticmethod
+    def concatenate(parts: Sequence[Showers]) -> Showers:
+        """All showers of several samples, one after the other.
+
+        What only some of the samples have (overflow, entry points, ...) is dropped.
+
+        Raises:
+            ShowersError: There are no samples, or they are of different detectors or particles.
+        """
+        if not parts:
+            msg = "parts: got no samples to concatenate, must be at least one"
+            raise ShowersError(msg)
+        first = parts[0]
+        for part in parts[1:]:
+            if not part.detector.same_readout(first.detector) or part.particle != first.particle:
+                msg = f"parts: {part!r} and {first!r} cannot be in one sample"
+                raise ShowersError(msg)
+        optional = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in _OPTIONAL
+            if all(getattr(part, name) is not None for part in parts)
+        }
+        return Showers(
+            first.detector,
+            np.concatenate([part.energy for part in parts]),
+            np.concatenate([part.deposits for part in parts]),
+            first.particle,
+            **optional,
+        )

@@ -1,0 +1,341 @@
+"""Files of showers: reading them whole, in part or block by block, and writing them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.atomic import replacing
+from caloforge.detector import Detector, detector_from_json, detector_to_json, load_detector
+from caloforge.errors import FileFormatError, OutputError
+from caloforge.particles import particle_name
+from caloforge.showers.container import Showers
+from caloforge.showers.formats import FORMATS, OPTIONAL, Format, FormatName, choose_format
+
+__all__ = ["ShowerFile", "ShowerSink", "Split", "open_showers", "read_showers", "write_showers"]
+
+Split = Literal["train", "validation", "test"]
+_SPLITS: dict[str, int] = {"train": 0, "validation": 1, "test": 2}
+_DETECTOR = "caloforge_detector"
+_RUN = "caloforge_run"
+# Rows of one compressed chunk: near a quarter of a megabyte, so that a few rows are read quickly
+# and a whole file compresses well.
+_CHUNK_BYTES = 1 << 18
+BLOCK = 1024
+"""Showers that are read or written at a time where memory must stay constant."""
+
+
+class ShowerFile:
+    """An open file of showers; a context manager.
+
+    Attributes:
+        path: The file.
+        format: Its format.
+        detector: What its showers are recorded in.
+        particle: PDG name of the particle, empty where the file does not say.
+        run: How the file was made, where it says so.
+    """
+
+    def __init__(self, path: str | Path, detector: str | Path | Detector | None = None) -> None:
+        """Open a file and check that all its datasets have the right shapes.
+
+        Args:
+            path: HDF5 file in one of the formats.
+            detector: What its showers are recorded in, where the file does not say.
+
+        Raises:
+            FileFormatError: The file is missing, damaged or not in a known format.
+            DetectorError: The detector is not known.
+        """
+        self.path = Path(path)
+        self._file = _open(self.path)
+        try:
+            self.format = self._find_format()
+            self.detector = self._find_detector(detector)
+            self._count = self.format.check(self._file, self.detector, str(self.path))
+            self.particle = self._find_particle()
+            self.run = json.loads(str(self._file.attrs.get(_RUN, "{}")))
+            if "split" in self._file and self._file["split"].shape != (self._count,):
+                msg = f"file {self.path}: 'split' must have shape {(self._count,)}"
+                raise FileFormatError(msg)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def energies(self, rows: slice = slice(None)) -> NDArray[np.float64]:
+        """Incident energies: shape (N,), GeV."""
+        return self.format.energies(self._file, rows)
+
+    def raw(self, rows: slice) -> dict[str, NDArray[np.floating]]:
+        """Energies (GeV), deposits (N, n_cells) and the rest, unchecked, by their name in Showers.
+
+        Raises:
+            FileFormatError: The file is damaged.
+        """
+        try:
+            extra = {
+                key: np.asarray(self._file[key][rows], dtype=np.float64)
+                for key in OPTIONAL
+                if key in self._file
+            }
+            deposits = self.format.deposits(self._file, self.detector, rows)
+            return {"energy": self.energies(rows), "deposits": deposits, **extra}
+        except OSError as error:
+            msg = f"file {self.path}: is damaged: {str(error).splitlines()[0]}"
+            raise FileFormatError(msg) from None
+
+    def read(self, start: int = 0, stop: int | None = None) -> Showers:
+        """The showers ``start`` to ``stop``.
+
+        Raises:
+            ShowersError: A value is negative, infinite or not a number.
+            FileFormatError: The file is damaged.
+        """
+        arrays = self.raw(slice(start, stop))
+        try:
+            return Showers(self.detector, particle=self.particle, **arrays)  # type: ignore[arg-type]
+        except ValueError as error:
+            msg = f"file {self.path}, rows from {start}: {error}"
+            raise type(error)(msg) from None
+
+    def blocks(self, size: int = BLOCK) -> Iterator[Showers]:
+        """All showers, ``size`` at a time."""
+        for start in range(0, len(self), size):
+            yield self.read(start, start + size)
+
+    def rows_of(self, split: Split) -> NDArray[np.bool_]:
+        """Which rows belong to a part of the data: shape (N,).
+
+        Raises:
+            FileFormatError: The file is not split, or there is no such part.
+        """
+        if split not in _SPLITS:
+            msg = f"split: {split!r} is not known, must be one of {', '.join(_SPLITS)}"
+            raise FileFormatError(msg)
+        if "split" not in self._file:
+            msg = f"file {self.path}: is not split into train, validation and test"
+            raise FileFormatError(msg)
+        return np.asarray(self._file["split"][:]) == _SPLITS[split]
+
+    @property
+    def split_counts(self) -> dict[str, int]:
+        """Rows of each part; empty where the file is not split."""
+        if "split" not in self._file:
+            return {}
+        return {name: int(self.rows_of(name).sum()) for name in ("train", "validation", "test")}
+
+    def _find_format(self) -> Format:
+        keys = list(self._file)
+        for candidate in FORMATS.values():
+            if candidate.energy_key in keys and candidate.deposit_keys(self._file):
+                return candidate
+        wanted = " or ".join(
+            f"{name} ({fmt.energy_key}, {'layer_0' if name == 'calogan' else 'showers'}, ...)"
+            for name, fmt in FORMATS.items()
+        )
+        found = ", ".join(keys[:8]) or "nothing"
+        msg = f"file {self.path}: has {found}; must be in the format {wanted}"
+        raise FileFormatError(msg)
+
+    def _find_detector(self, detector: str | Path | Detector | None) -> Detector:
+        if isinstance(detector, Detector):
+            return detector
+        if detector is not None:
+            return load_detector(detector)
+        if _DETECTOR in self._file.attrs:
+            return detector_from_json(str(self._file.attrs[_DETECTOR]), f"file {self.path}")
+        guess = self.format.guess_detector(self._file)
+        if guess is None:
+            keys = self.format.deposit_keys(self._file)
+            shapes = ", ".join(f"{key} {self._file[key].shape}" for key in keys)
+            msg = f"file {self.path}: no shipped detector has the shapes {shapes}; name the detector"
+            raise FileFormatError(msg)
+        return guess
+
+    def _find_particle(self) -> str:
+        name = self._file.attrs.get("particle", "")
+        return particle_name(str(name)) if name else ""
+
+
+def open_showers(path: str | Path, detector: str | Path | Detector | None = None) -> ShowerFile:
+    """Open a file of showers to read it block by block; see :class:`ShowerFile`."""
+    return ShowerFile(path, detector)
+
+
+def read_showers(
+    path: str | Path,
+    *,
+    detector: str | Path | Detector | None = None,
+    split: Split | None = None,
+    rows: slice | None = None,
+) -> Showers:
+    """Read showers from a file.
+
+    Args:
+        path: HDF5 file in one of the formats.
+        detector: What its showers are recorded in, where the file does not say.
+        split: Only the rows of this part of the data.
+        rows: Only these rows (of the file, before ``split`` is looked at).
+
+    Raises:
+        FileFormatError: The file is missing, damaged or not in a known format.
+        ShowersError: A value is negative, infinite or not a number.
+        DetectorError: The detector is not known.
+    """
+    with ShowerFile(path, detector) as file:
+        start, stop, step = (rows or slice(None)).indices(len(file))
+        if step != 1:
+            msg = f"rows: has step {step}, must be 1"
+            raise FileFormatError(msg)
+        showers = file.read(start, stop)
+        return showers if split is None else showers[file.rows_of(split)[start:stop]]
+
+
+def write_showers(
+    path: str | Path,
+    showers: Showers,
+    *,
+    format: FormatName | None = None,  # noqa: A002
+    overwrite: bool = False,
+) -> None:
+    """Write showers to a file, which appears whole or not at all.
+
+    Args:
+        path: HDF5 file to make.
+        showers: What to write.
+        format: ``"calogan"`` or ``"calochallenge"``; by default the first where every layer has
+            rectangular cells, else the second.
+        overwrite: Replace a file that is there.
+
+    Raises:
+        OutputError: The file exists already or cannot be written.
+        DetectorError: The detector does not fit the format.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        msg = f"output {path}: exists already; choose another name or overwrite it"
+        raise OutputError(msg)
+    with replacing(path) as beside, ShowerSink(beside, format=format) as sink:
+        sink.append(showers)
+
+
+class ShowerSink:
+    """A file that showers are appended to; a context manager.
+
+    It makes no promise if the process dies: write to a path that nobody looks at and rename it
+    (:func:`caloforge.atomic.replacing`), or use :class:`caloforge.showers.output.Output`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        format: FormatName | None = None,  # noqa: A002
+        run: Mapping[str, object] | None = None,
+        compression: Literal["gzip", "lzf"] = "gzip",
+    ) -> None:
+        """Make the file.
+
+        Args:
+            path: HDF5 file to make; what is there is lost.
+            format: Format; None for the usual one of the detector.
+            run: How the showers were made; kept in the file as JSON.
+            compression: ``"gzip"`` for files that others read, ``"lzf"`` for speed.
+        """
+        self._file = h5py.File(path, "w")
+        self._format_name = format
+        self._run = run
+        self._filter: dict[str, object] = {"compression": compression, "shuffle": True}
+        if compression == "gzip":
+            self._filter["compression_opts"] = 1
+        self._format: Format | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def append(self, showers: Showers) -> None:
+        """Add showers behind those that are there.
+
+        Raises:
+            DetectorError: The detector does not fit the format.
+        """
+        if self._format is None:
+            self._format = choose_format(showers.detector, self._format_name)
+            self._create(self._format, showers)
+        for key, values in self._format.arrays(showers).items():
+            dataset = self._file[key]
+            dataset.resize(dataset.shape[0] + len(values), axis=0)
+            dataset[dataset.shape[0] - len(values) :] = values
+
+    def _create(self, fmt: Format, showers: Showers) -> None:
+        for key, values in fmt.arrays(showers).items():
+            shape = values.shape[1:]
+            rows = max(1, _CHUNK_BYTES // (values.itemsize * max(1, int(np.prod(shape)))))
+            self._file.create_dataset(
+                key,
+                shape=(0, *shape),
+                maxshape=(None, *shape),
+                chunks=(min(rows, 4096), *shape),
+                dtype=values.dtype,
+                **self._filter,
+            )
+        self._file.attrs[_DETECTOR] = detector_to_json(showers.detector)
+        if showers.particle:
+            self._file.attrs["particle"] = showers.particle
+        if self._run is not None:
+            self._file.attrs[_RUN] = json.dumps(self._run, sort_keys=True)
+
+
+def _open(path: Path) -> h5py.File:
+    if not path.exists():
+        msg = f"file {path}: does not exist"
+        raise FileFormatError(msg)
+    if path.is_dir():
+        msg = f"file {path}: is a folder, must be an HDF5 file"
+        raise FileFormatError(msg)
+    if path.stat().st_size == 0:
+        msg = f"file {path}: is empty, must be an HDF5 file of showers"
+        raise FileFormatError(msg)
+    try:
+        return h5py.File(path, "r")
+    except PermissionError:
+        msg = f"file {path}: no permission to read it"
+        raise FileFormatError(msg) from None
+    except OSError as error:
+        text = str(error)
+        if "truncated" in text:
+            msg = f"file {path}: is truncated; fetch or make it again"
+        elif "signature" in text:
+            msg = f"file {path}: is not an HDF5 file"
+        else:
+            msg = f"file {path}: cannot be opened as HDF5: {text.splitlines()[0]}"
+        raise FileFormatError(msg) from None
