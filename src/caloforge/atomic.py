@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,5 +67,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def reason(error: OSError) -> str:
-    """What an error of the operating system says, on one line."""
-    return error.strerror or str(error).splitlines()[0]
+    """What an error of the operating system says, on one line.
+
+    The HDF5 library wraps what the system said in a paragraph of its own.
+    """
+    if error.errno == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error):
+        return "no space left on the disk"
+    return (error.strerror or str(error)).splitlines()[0]

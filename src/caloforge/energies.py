@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -77,6 +78,13 @@ class Spectrum:
         """
         values = np.asarray(energies, dtype=np.float64).ravel()
         return cls("list", _positive(tuple(values.tolist()), "energies"), "energies", finite=True)
+
+    def describe(self) -> str:
+        """What defines the spectrum, on one line: what the user wrote, and a hash of a list."""
+        if self.kind != "list":
+            return f"{self.kind} {self.values[0]!r}:{self.values[1]!r}"
+        digest = hashlib.sha256(np.asarray(self.values, dtype="<f8").tobytes()).hexdigest()
+        return f"{len(self.values)} energies, sha256 {digest}"
 
     @property
     def minimum(self) -> float:

@@ -52,7 +52,7 @@ def pdg_id(particle: str | int) -> int:
     found = Particle.findall(pdgid=identifier) if identifier else Particle.findall(name=text)
     if not found:
         near = get_close_matches(text, _COMMON, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}?" if near else f"known are, for example, {', '.join(_COMMON)}"
+        hint = f"did you mean {near[0]}?" if near else f"use for example {', '.join(_COMMON)}"
         msg = f"particle: {text!r} is neither a PDG name nor a PDG identifier; {hint}"
         raise ParticleError(msg)
     return int(found[0].pdgid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,7 +48,7 @@ class Detector:
         if known and len(known) < len(depths):
             msg = f"layers: detector {self.name!r} gives the depth of some layers only, give all"
             raise DetectorError(msg)
-        for i, (before, after) in enumerate(zip(known, known[1:], strict=False)):
+        for i, (before, after) in enumerate(pairwise(known)):
             if after[0] < before[1]:
                 msg = (
                     f"layers[{i + 1}].depth: begins at {after[0]} mm, inside the layer before it, "
@@ -209,7 +210,7 @@ class Detector:
         if not kept.all():
             row, column, energy = row[kept], column[kept], energy[kept]
         sums = np.bincount(row * width + column, weights=energy, minlength=n_showers * width)
-        both = sums.reshape(n_showers, width)
+        both = np.asarray(sums, dtype=np.float64).reshape(n_showers, width)
         return both[:, : self.n_cells], both[:, self.n_cells :]
 
     def same_readout(self, other: Detector) -> bool:
@@ -217,13 +218,12 @@ class Detector:
         return _readout(self.layers) == _readout(other.layers)
 
 
-def _readout(layers: Sequence[Layer]) -> list[tuple[object, ...]]:
+def _readout(layers: Sequence[RectangularLayer | CylindricalLayer]) -> list[tuple[object, ...]]:
     return [
         (layer.x_edges, layer.y_edges)
         if isinstance(layer, RectangularLayer)
         else (layer.r_edges, layer.n_alpha)
         for layer in layers
-        if isinstance(layer, RectangularLayer | CylindricalLayer)
     ]
 
 

@@ -39,7 +39,7 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
-from xml.etree import ElementTree as ET  # noqa: S405
+from xml.etree import ElementTree as ET
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -149,7 +149,7 @@ def load_detector(source: str | Path, particle: str | int | None = None) -> Dete
         raise DetectorError(msg)
     near = get_close_matches(str(source), detector_names(), n=1)
     hint = f"did you mean {near[0]}?" if near else f"shipped are {', '.join(detector_names())}"
-    msg = f"detector: {str(source)!r} is neither a shipped detector nor a .toml or .xml file; {hint}"
+    msg = f"detector: {source} is neither a shipped detector nor a .toml or .xml file; {hint}"
     raise DetectorError(msg)
 
 

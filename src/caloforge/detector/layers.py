@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -25,7 +26,7 @@ def _check_edges(what: str, edges: tuple[float, ...]) -> None:
 
 
 @dataclass(frozen=True)
-class Layer:
+class Layer(ABC):
     """One sampling layer of the readout.
 
     Attributes:
@@ -57,9 +58,9 @@ class Layer:
         return self.depth
 
     @property
+    @abstractmethod
     def shape(self) -> tuple[int, int]:
         """Cells along the slow and the fast index of the layer's image."""
-        raise NotImplementedError  # pragma: no cover
 
     @property
     def n_cells(self) -> int:
@@ -67,14 +68,14 @@ class Layer:
         return self.shape[0] * self.shape[1]
 
     @property
+    @abstractmethod
     def centres(self) -> FloatArray:
         """Centres of the cells in the plane: shape (n_cells, 2), x and y in mm."""
-        raise NotImplementedError  # pragma: no cover
 
     @property
+    @abstractmethod
     def areas(self) -> FloatArray:
         """Areas of the cells: shape (n_cells,), mm^2."""
-        raise NotImplementedError  # pragma: no cover
 
     @property
     def volumes(self) -> FloatArray:
@@ -85,6 +86,7 @@ class Layer:
         """
         return self.areas * (self.z_max - self.z_min)
 
+    @abstractmethod
     def find(self, x: FloatArray, y: FloatArray) -> IndexArray:
         """Index of the cell that holds each point.
 
@@ -95,8 +97,8 @@ class Layer:
         Returns:
             Shape (M,); -1 where a point is outside all cells.
         """
-        raise NotImplementedError  # pragma: no cover
 
+    @abstractmethod
     def mirror(self, axis: str) -> IndexArray | None:
         """The permutation of cells under x -> -x or y -> -y.
 
@@ -107,11 +109,10 @@ class Layer:
             Shape (n_cells,): cell ``i`` of the mirrored image is cell ``mirror[i]`` of the image.
             None where the layout is not symmetric.
         """
-        raise NotImplementedError  # pragma: no cover
 
+    @abstractmethod
     def neighbours(self) -> IndexArray:
         """Pairs of cells that share an edge: shape (n_pairs, 2), each pair once."""
-        raise NotImplementedError  # pragma: no cover
 
 
 def _adjacent(index: IndexArray) -> list[IndexArray]:

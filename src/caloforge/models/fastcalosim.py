@@ -114,9 +114,9 @@ class FastCaloSim:
             ShowersError: There are too few showers for the settings.
         """
         config = config or FastCaloSimConfig()
-        tables = fit_parametrisation(
-            Rings.of(showers.detector), showers.energy, showers.deposits, config
-        )
+        rings = Rings.of(showers.detector)
+        sectors = rings.sectors(showers.detector, showers.deposits)
+        tables = fit_parametrisation(rings, showers.energy, sectors, config)
         return cls(showers.detector, tables)
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
@@ -170,8 +170,8 @@ class FastCaloSim:
         self._check_energy(energy, extrapolate=extrapolate)
         n = len(energy)
         rings, tables = self._rings, self._tables
-        n_observables = tables.quantiles.shape[2]
-        normal = np.empty((n, n_observables))
+        n_observables, n_factors = tables.quantiles.shape[2], tables.loadings.shape[3]
+        normal = np.empty((n, n_observables + 2 * n_factors))
         uniform = np.empty((n, 2 + rings.n_rings))
         for i, rng in enumerate(rngs):
             rng.standard_normal(out=normal[i])
@@ -179,9 +179,12 @@ class FastCaloSim:
         below, t = self._nodes_below(energy)
         node = below + (uniform[:, 0] < t)
         pca_bin = (uniform[:, 1] * tables.quantiles.shape[1]).astype(np.int64)
-        z = np.matmul(tables.rotation[node, pca_bin], normal[:, :, None])[:, :, 0]
+        rotation = tables.rotation[node, pca_bin]
+        z = np.matmul(rotation, normal[:, :n_observables, None])[:, :, 0]
         ring_energy = self._ring_energies(1e3 * energy, below, t, pca_bin, z)
-        return self._place(ring_energy, node, pca_bin, uniform[:, 2:], rngs)
+        factors = normal[:, n_observables:].reshape(n, n_factors, 2)
+        dipole = np.matmul(tables.loadings[node, pca_bin], factors) * np.sqrt(0.5)
+        return self._place(ring_energy, dipole, node, pca_bin, uniform[:, 2:], rngs)
 
     def _check_energy(self, energy: Floats, *, extrapolate: bool) -> None:
         low, high = self.energy_range
@@ -235,54 +238,65 @@ class FastCaloSim:
     def _place(
         self,
         ring_energy: Floats,
+        dipole: Floats,
         node: Integers,
         pca_bin: Integers,
         uniform: Floats,
         rngs: Sequence[np.random.Generator],
     ) -> Hits:
-        """Share the energy of each ring among hits and place them."""
+        """Share the energy of each ring among hits and place them.
+
+        Args:
+            ring_energy: Energy of each ring in MeV, shape (N, R).
+            dipole: Half the logarithmic dipole moment of each ring, shape (N, R, 2).
+            node: Energy node of each shower, shape (N,).
+            pca_bin: PCA bin of each shower, shape (N,).
+            uniform: Random numbers, shape (N, R).
+            rngs: The generator of each shower.
+        """
         rings, tables = self._rings, self._tables
         n, n_rings = ring_energy.shape
+        alpha = rings.sector_centres
+        share = np.exp(2 * (dipole[:, :, :1] * np.cos(alpha) + dipole[:, :, 1:] * np.sin(alpha)))
+        share /= share.sum(axis=2, keepdims=True)
         hit_energy = np.exp(tables.log_hit_energy[node, pca_bin])
-        dispersion = tables.dispersion[node, pca_bin]
-        mean = ring_energy / (hit_energy * rings.n_alpha)
-        most = tables.max_hits[rings.layer]
-        expected = np.minimum(mean, most)[:, rings.of_voxel]
+        expected = (ring_energy / hit_energy)[:, :, None] * share
+        most = tables.max_hits[:, None]
+        crowded = expected >= most
+        capped = np.where(crowded, most, expected)
         counts = np.empty(expected.shape, dtype=np.int64)
         for i, rng in enumerate(rngs):
-            counts[i] = rng.poisson(expected[i])
-        crowded = (mean >= most)[:, rings.of_voxel]
-        counts = np.where(crowded, most[rings.of_voxel].astype(np.int64), counts)
-        n_hits = np.add.reduceat(counts, rings.first_voxel, axis=1)
-        shower, ring = np.nonzero((n_hits == 0) & (ring_energy > 0))
-        alpha_bin = (uniform[shower, ring] * rings.n_alpha[ring]).astype(np.int64)
-        counts[shower, rings.first_voxel[ring] + alpha_bin] = 1
+            counts[i] = rng.poisson(capped[i])
+        counts = np.where(crowded, most.astype(np.int64), counts)
+        shower, ring = np.nonzero((counts.sum(axis=2) == 0) & (ring_energy > 0))
+        below = np.cumsum(share[shower, ring], axis=1) < uniform[shower, ring, None]
+        counts[shower, ring, np.minimum(below.sum(axis=1), rings.n_sectors - 1)] = 1
 
-        # The sum of the gamma weights of a voxel has the shape parameter mean / dispersion.
-        shape = np.where(mean >= most, mean / (dispersion * most), 1 / (dispersion - 1))
-        ends = np.cumsum(counts.sum(axis=1))
-        voxel = np.repeat(np.arange(counts.size), counts.ravel())
-        shower, voxel = np.divmod(voxel, counts.shape[1])
-        ring = rings.of_voxel[voxel]
-        weight = np.empty(len(voxel))
-        u = np.empty((len(voxel), 3))
-        hit_shape = shape[shower, ring]
+        # Gamma weights: their sum in a sector has mean `expected` and dispersion / expected as its
+        # relative variance, if the number of hits is Poisson distributed or fixed alike.
+        dispersion = tables.dispersion[node, pca_bin][:, :, None]
+        shape = np.where(crowded, expected / (dispersion * most), 1 / (dispersion - 1))
+        scale = np.where(crowded, dispersion, dispersion - 1)
+        sector = np.repeat(np.arange(counts.size), counts.ravel())
+        key, sector_in_ring = np.divmod(sector, rings.n_sectors)
+        shower, ring = np.divmod(key, n_rings)
+        weight = np.empty(len(sector))
+        u = np.empty((len(sector), 3))
+        hit_shape = shape.ravel()[sector]
         start = 0
-        for rng, end in zip(rngs, ends.tolist(), strict=True):
+        for rng, end in zip(rngs, np.cumsum(counts.sum(axis=(1, 2))).tolist(), strict=True):
             weight[start:end] = rng.standard_gamma(hit_shape[start:end])
             rng.random(out=u[start:end])
             start = end
-        key = shower * n_rings + ring
+        weight *= scale.ravel()[sector]
         total = np.bincount(key, weight, minlength=n * n_rings)
         energy = weight * (ring_energy.ravel() / np.where(total > 0, total, 1))[key]
-        steepness = tables.steepness[node, pca_bin].ravel()[key]
-        r = rings.r_min[ring] + rings.r_width[ring] * _exponential(u[:, 0], steepness)
-        alpha = (rings.alpha_bin[voxel] + u[:, 1]) * rings.alpha_width[ring]
+
+        table = tables.radius[node, pca_bin].reshape(n * n_rings, -1)
+        position = u[:, 0] * (table.shape[1] - 1)
+        cell = position.astype(np.int64)
+        left, right = table[key, cell], table[key, cell + 1]
+        r = rings.r_min[ring] + rings.r_width[ring] * (left + (position - cell) * (right - left))
+        angle = (sector_in_ring + u[:, 1]) * (2 * np.pi / rings.n_sectors)
         z = rings.z_min[ring] + rings.z_width[ring] * u[:, 2]
-        return Hits(n, shower, r * np.cos(alpha), r * np.sin(alpha), z, energy)
-
-
-def _exponential(u: Floats, steepness: Floats) -> Floats:
-    """Quantile of a density proportional to exp(-steepness t) on [0, 1], shape of ``u``."""
-    b = np.where(np.abs(steepness) < 1e-3, 1e-3, steepness)
-    return -np.log1p(u * np.expm1(-b)) / b
+        return Hits(n, shower, r * np.cos(angle), r * np.sin(angle), z, energy)

@@ -10,7 +10,6 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from caloforge.errors import ShowersError
+from caloforge.models.fastcalosim_lateral import fit_lateral
 from caloforge.models.rings import Rings
 
 __all__ = ["FastCaloSimConfig", "Parametrisation", "fit_parametrisation"]
@@ -26,6 +26,9 @@ __all__ = ["FastCaloSimConfig", "Parametrisation", "fit_parametrisation"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_LATERAL = ("loadings", "log_hit_energy", "dispersion")
+_BY_BIN = ("quantiles", "rotation", "radius", *_LATERAL)
+_N_RADIUS = 9
 _NORMAL_Z = np.linspace(-6, 6, 2401)
 _NORMAL_P = np.array([NormalDist().cdf(z) for z in _NORMAL_Z])
 
@@ -41,8 +44,10 @@ class FastCaloSimConfig(BaseModel):
         min_rows: Least number of showers in a window; it is widened until it holds them.
         n_quantiles: Points of each quantile function, equidistant in the normal variable.
         max_z: The last of these points; beyond it a quantile function is constant.
-        max_hits: Most hits of a voxel. Where more are expected, this number is placed, with
-            weights that fluctuate less.
+        n_factors: Number of common factors of the dipole moments of the rings in alpha.
+        max_hits: Most hits of a sector that is small against the cells of any readout. Where more
+            are expected, this number is placed, with weights that fluctuate less.
+        hit_area: Area in mm^2 for which a larger sector may have one hit more.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,7 +59,9 @@ class FastCaloSimConfig(BaseModel):
     min_rows: int = Field(default=1000, ge=50)
     n_quantiles: int = Field(default=33, ge=5)
     max_z: float = Field(default=3.2, gt=0, lt=6)
-    max_hits: int = Field(default=4, ge=1)
+    n_factors: int = Field(default=3, ge=1)
+    max_hits: int = Field(default=3, ge=1)
+    hit_area: float = Field(default=250.0, gt=0)
 
 
 @dataclass(frozen=True)
@@ -68,31 +75,35 @@ class Parametrisation:
             (K, B, V, Q).
         rotation: Matrices that turn independent into correlated normal variables, shape
             (K, B, V, V); column j is the j-th principal component times its standard deviation.
+        loadings: What the common factors contribute to half the logarithmic dipole moment of each
+            ring, shape (K, B, R, F).
+        radius: Quantile function of r within each ring, as a fraction of its width, at equidistant
+            probabilities, shape (K, B, R, P).
         log_hit_energy: log of the mean energy of a hit in MeV, shape (K, B, R).
         dispersion: Mean square over squared mean of the hit energies, shape (K, B, R); above one.
-        steepness: Decrease of log dE/dr across a ring, shape (K, B, R).
-        max_hits: Most hits per voxel, by layer, shape (n_layers,).
+        max_hits: Most hits per sector of each ring, shape (R,).
     """
 
     log_energy: Floats
     z: Floats
     quantiles: Floats
     rotation: Floats
+    loadings: Floats
+    radius: Floats
     log_hit_energy: Floats
     dispersion: Floats
-    steepness: Floats
     max_hits: Floats
 
 
 def fit_parametrisation(
-    rings: Rings, energy: NDArray[np.floating], deposits: NDArray[np.floating], config: FastCaloSimConfig
+    rings: Rings, energy: Floats, sectors: Floats, config: FastCaloSimConfig
 ) -> Parametrisation:
     """Fit the tables to showers.
 
     Args:
         rings: Rings of the detector.
         energy: Incident energies in GeV, shape (N,).
-        deposits: Deposits in MeV, shape (N, n_cells).
+        sectors: Deposits in MeV by ring and sector, shape (N, n_rings, n_sectors).
         config: Settings.
 
     Raises:
@@ -105,9 +116,7 @@ def fit_parametrisation(
             "add showers or lower min_rows"
         )
         raise ShowersError(msg)
-    energy = np.asarray(energy, dtype=np.float64)
-    voxels = np.asarray(deposits, dtype=np.float64)[:, rings.cell]
-    ring_energy = np.add.reduceat(voxels, rings.first_voxel, axis=1)
+    ring_energy = sectors.sum(axis=2)
     observables, defined = _observables(rings, energy, ring_energy)
     log_e = np.log(energy)
     score = _leading_component(log_e, observables[:, : 1 + rings.n_layers])
@@ -115,30 +124,32 @@ def fit_parametrisation(
 
     nodes = np.linspace(*np.log(config.energy_range), config.n_nodes)
     z = np.linspace(-config.max_z, config.max_z, config.n_quantiles)
-    shape = (config.n_nodes, config.n_bins)
-    quantiles = np.empty((*shape, observables.shape[1], config.n_quantiles))
-    rotation = np.empty((*shape, observables.shape[1], observables.shape[1]))
-    log_hit_energy, dispersion, steepness = (np.empty((*shape, rings.n_rings)) for _ in range(3))
-    for k, node in enumerate(nodes):
+    tables: dict[str, list[Floats]] = {name: [] for name in _BY_BIN}
+    for node in nodes:
         weight = _window(log_e - node, config)
         for b in range(config.n_bins):
             rows = np.flatnonzero((weight > 0) & (pca_bin == b))
-            at_node = _scale(observables[rows], log_e[rows] - node, weight[rows])
-            w = weight[rows, None] * defined[rows]
-            quantiles[k, b], scores = _gaussianise(at_node, w, z)
-            rotation[k, b] = _rotation(scores, weight[rows])
-            hits = _fit_hits(rings, voxels[rows], ring_energy[rows], weight[rows])
-            log_hit_energy[k, b], dispersion[k, b] = hits
-            steepness[k, b] = _steepness(rings, weight[rows] @ ring_energy[rows])
-    most = np.full(rings.n_layers, float(config.max_hits))
-    n_alpha = rings.n_alpha[rings.first]
-    most[n_alpha == 1] *= n_alpha.max()
-    return Parametrisation(
-        nodes, z, quantiles, rotation, log_hit_energy, dispersion, steepness, most
-    )
+            w = weight[rows] / weight[rows].sum()
+            at_node = _scale(observables[rows], log_e[rows] - node, w)
+            quantiles, scores = _gaussianise(at_node, w[:, None] * defined[rows], z)
+            rotation = _rotation(scores, w)
+            tables["quantiles"].append(_calibrate(rings, quantiles, rotation, z, at_node, w))
+            tables["rotation"].append(rotation)
+            mean = w @ ring_energy[rows]
+            tables["radius"].append(_radius(rings, mean))
+            lateral = fit_lateral(rings, sectors[rows], mean, w, config.n_factors)
+            for name, table in zip(_LATERAL, lateral, strict=True):
+                tables[name].append(table)
+    shape = (config.n_nodes, config.n_bins)
+    by_bin = {name: np.stack(t).reshape(*shape, *t[0].shape) for name, t in tables.items()}
+    area = np.pi * rings.r_width * (2 * rings.r_min + rings.r_width) / rings.n_sectors
+    most = config.max_hits + np.floor(area / config.hit_area)
+    return Parametrisation(log_energy=nodes, z=z, max_hits=most, **by_bin)
 
 
-def _observables(rings: Rings, energy: Floats, ring_energy: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+def _observables(
+    rings: Rings, energy: Floats, ring_energy: Floats
+) -> tuple[Floats, NDArray[np.bool_]]:
     """Response, layer fractions and ring shares of each shower; and which of them are defined."""
     layer = np.add.reduceat(ring_energy, rings.first, axis=1)
     total = layer.sum(axis=1, keepdims=True)
@@ -196,12 +207,11 @@ def _window(distance: Floats, config: FastCaloSimConfig) -> Floats:
 
 
 def _scale(values: Floats, distance: Floats, weight: Floats) -> Floats:
-    """Scale observables to the energy of the node by the power law of their mean."""
-    w = weight[:, None] / weight.sum()
-    d = distance[:, None]
-    mean, mean_d = (w * values).sum(axis=0), (w * d).sum()
-    spread = (w * (d - mean_d) ** 2).sum()
-    slope = (w * (d - mean_d) * values).sum(axis=0) / spread
+    """Scale observables to the energy of the node by the power law of their truncated mean."""
+    w, d = weight[:, None], distance[:, None]
+    core = np.clip(values, *np.quantile(values, [0.05, 0.95], axis=0))
+    mean, mean_d = (w * core).sum(axis=0), (w * d).sum()
+    slope = (w * (d - mean_d) * core).sum(axis=0) / (w * (d - mean_d) ** 2).sum()
     at_node = mean - slope * mean_d
     power = np.clip(slope / np.maximum(at_node, 0.1 * mean + 1e-30), -1.5, 1.5)
     return values * np.exp(-power * d)
@@ -216,14 +226,12 @@ def _gaussianise(values: Floats, weight: Floats, z: Floats) -> tuple[Floats, Flo
         z: Shape (Q,).
 
     Returns:
-        The quantile functions, shape (V, Q), with the mean of the values if z is normal; and the
-        normal scores, shape (n, V), ties at their middle, zero where not defined.
+        The quantile functions, shape (V, Q), and the normal scores, shape (n, V), ties at their
+        middle, zero where not defined.
     """
     quantiles = np.zeros((values.shape[1], len(z)))
     scores = np.zeros(values.shape)
     p = np.interp(z, _NORMAL_Z, _NORMAL_P)
-    mass = np.diff(_NORMAL_P)
-    middle = 0.5 * (_NORMAL_Z[1:] + _NORMAL_Z[:-1])
     for j, (x, w) in enumerate(zip(values.T, weight.T, strict=True)):
         if w.sum() <= 0:
             continue
@@ -234,85 +242,81 @@ def _gaussianise(values: Floats, weight: Floats, z: Floats) -> tuple[Floats, Flo
         scores[:, j] = np.where(w > 0, _normal_quantile(centre)[inverse], 0)
         order = np.argsort(x, kind="stable")
         cumulative = np.cumsum(w[order])
-        q = np.interp(p, (cumulative - 0.5 * w[order]) / cumulative[-1], x[order])
-        mean = mass @ np.interp(middle, z, q)
-        quantiles[j] = q * ((w @ x) / w.sum() / mean) if mean > 0 else q
+        quantiles[j] = np.interp(p, (cumulative - 0.5 * w[order]) / cumulative[-1], x[order])
     return quantiles, scores
 
 
 def _rotation(scores: Floats, weight: Floats) -> Floats:
     """Principal components of normal scores, each times its standard deviation."""
-    w = weight / weight.sum()
-    centred = scores - w @ scores
-    covariance = (centred * w[:, None]).T @ centred
+    centred = scores - weight @ scores
+    covariance = (centred * weight[:, None]).T @ centred
     sigma = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(sigma, sigma).clip(min=1e-12)
     np.fill_diagonal(correlation, 1)
     values, vectors = np.linalg.eigh(correlation)
     rotation = vectors[:, ::-1] * np.sqrt(values[::-1].clip(min=0))
-    norm = np.sqrt((rotation**2).sum(axis=1, keepdims=True))
-    return np.asarray(rotation / norm)
+    return np.asarray(rotation / np.sqrt((rotation**2).sum(axis=1, keepdims=True)))
 
 
-def _bisect(function: Callable[[Floats], Floats], low: float, high: float, n: int) -> Floats:
-    """Roots of n decreasing functions of one variable, evaluated together."""
-    below, above = np.full(n, low), np.full(n, high)
-    for _ in range(40):
-        middle = 0.5 * (below + above)
-        positive = function(middle) > 0
-        below, above = np.where(positive, middle, below), np.where(positive, above, middle)
-    return 0.5 * (below + above)
+def _calibrate(
+    rings: Rings, quantiles: Floats, rotation: Floats, z: Floats, values: Floats, weight: Floats
+) -> Floats:
+    """Scale quantile functions so that the mean layer fractions and ring energies are kept.
 
-
-def _fit_hits(
-    rings: Rings, voxels: Floats, ring_energy: Floats, weight: Floats
-) -> tuple[Floats, Floats]:
-    r"""Mean energy and dispersion of the hits of each ring.
-
-    With :math:`\epsilon` the mean energy and D the dispersion of a hit, a ring of energy e and A
-    voxels has empty voxels with probability :math:`\exp(-e / A \epsilon)`, and the shares of its
-    voxels vary as those of a Dirichlet distribution of total parameter :math:`e / D \epsilon`.
-    Rings that are not divided in alpha take the values at equal radius in the nearest layer that
-    is.
-
-    Returns:
-        log of the mean energy in MeV and the dispersion, each of shape (n_rings,).
+    Fractions and shares are divided by their sums when showers are drawn, which moves their means;
+    this takes the shift out, with the means of a fixed sample of normal numbers.
     """
-    log_hit, dispersion = np.zeros(rings.n_rings), np.full(rings.n_rings, 2.0)
-    centre = rings.r_min + 0.5 * rings.r_width
-    for part in rings.of_layer:
-        a = int(rings.n_alpha[part.start])
-        if a == 1:
-            continue
-        e = ring_energy[:, part]
-        w = weight[:, None] * (e > 0)
-        w /= w.sum(axis=0).clip(min=1e-12)
-        first = rings.first_voxel[part.start]
-        x = voxels[:, first : first + a * e.shape[1]].reshape(len(e), e.shape[1], a)
-        occupied = np.count_nonzero(e, axis=0)
-        empty = (w * (x == 0).mean(axis=2)).sum(axis=0)
-        empty = np.clip(empty, 0.5 / (a * occupied + 1), 1 - 1 / a)
-        spread = (w * ((x / np.where(e > 0, e, 1)[:, :, None]) ** 2).sum(axis=2)).sum(axis=0)
-        spread = np.clip((spread - 1 / a) / (1 - 1 / a), 1e-6, 1)
+    first_ring = 1 + rings.n_layers
+    fraction, share = values[:, 1:first_ring], values[:, first_ring:]
+    wanted_fraction = weight @ fraction
+    wanted_ring = weight @ (fraction[:, rings.layer] * share)
+    normal = np.random.Generator(np.random.Philox(key=0)).standard_normal((4096, len(rotation)))
+    correlated = normal @ rotation.T
+    drawn = np.stack(
+        [np.interp(x, z, q) for x, q in zip(correlated.T, quantiles, strict=True)], axis=1
+    )
+    scale = np.ones(len(quantiles))
+    for _ in range(8):
+        scaled = drawn * scale
+        fraction, share = scaled[:, 1:first_ring], scaled[:, first_ring:]
+        fraction /= fraction.sum(axis=1, keepdims=True)
+        total = np.add.reduceat(share, rings.first, axis=1)
+        share = share / np.where(total > 0, total, 1)[:, rings.layer]
+        ring = (fraction[:, rings.layer] * share).mean(axis=0)
+        scale[1:first_ring] *= _ratio(wanted_fraction, fraction.mean(axis=0))
+        scale[first_ring:] *= _ratio(wanted_ring, ring)
+    return quantiles * scale[:, None]
 
-        def too_few(log_h: Floats, e: Floats = e, w: Floats = w, p: Floats = empty, a: int = a) -> Floats:
-            return p - (w * np.exp(-e / (a * np.exp(log_h)))).sum(axis=0)
 
-        def too_wide(log_v: Floats, e: Floats = e, w: Floats = w, s: Floats = spread) -> Floats:
-            return s - (w / (e / np.exp(log_v) + 1)).sum(axis=0)
+def _ratio(wanted: Floats, got: Floats) -> Floats:
+    return np.clip(np.where(got > 0, wanted / np.where(got > 0, got, 1), 1), 0.5, 2)
 
-        n = e.shape[1]
-        h, v = _bisect(too_few, -12, 12, n), _bisect(too_wide, -12, 12, n)
-        ratio = np.clip(np.exp(v - h), 1.05, 20)
-        dispersion[part] = ratio
-        log_hit[part] = np.minimum(h, v - np.log(1.05))
-    divided = [i for i, part in enumerate(rings.of_layer) if rings.n_alpha[part.start] > 1]
+
+def _radius(rings: Rings, ring_energy: Floats) -> Floats:
+    """Quantile function of r within each ring, as a fraction of its width, shape (R, P).
+
+    Divided rings: dE/dr falls exponentially. Other layers take the radial profile of the nearest
+    divided layer, stretched so that the cumulative energy at the edges of the rings is theirs.
+    """
+    u = np.linspace(0, 1, _N_RADIUS)
+    steepness = _steepness(rings, ring_energy)[:, None]
+    steepness = np.where(np.abs(steepness) < 1e-3, 1e-3, steepness)
+    radius = -np.log1p(u * np.expm1(-steepness)) / steepness
     for i, part in enumerate(rings.of_layer):
-        if divided and i not in divided:
-            near = rings.of_layer[min(divided, key=lambda j, i=i: abs(j - i))]  # type: ignore[misc]
-            log_hit[part] = np.interp(centre[part], centre[near], log_hit[near])
-            dispersion[part] = np.interp(centre[part], centre[near], dispersion[near])
-    return log_hit, dispersion
+        near = rings.nearest_divided(i)
+        if near == part or ring_energy[part].sum() <= 0 or ring_energy[near].sum() <= 0:
+            continue
+        share = ring_energy[near] / ring_energy[near].sum()
+        cumulative = (np.cumsum(share) - share)[:, None] + share[:, None] * u
+        r = rings.r_min[near, None] + rings.r_width[near, None] * radius[near]
+        own = ring_energy[part] / ring_energy[part].sum()
+        wanted = (np.cumsum(own) - own)[:, None] + own[:, None] * u
+        mapped = np.interp(wanted, cumulative.ravel(), r.ravel())
+        length = mapped[:, -1:] - mapped[:, :1]
+        uniform = np.broadcast_to(u, mapped.shape)
+        stretched = (mapped - mapped[:, :1]) / np.where(length > 0, length, 1)
+        radius[part] = np.where(length > 0, stretched, uniform)
+    return radius
 
 
 def _steepness(rings: Rings, ring_energy: Floats) -> Floats:

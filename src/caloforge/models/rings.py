@@ -1,4 +1,4 @@
-"""Rings and voxels of a detector with cylindrical layers, as flat index arrays."""
+"""Rings and sectors of a detector with cylindrical layers, as flat arrays."""
 
 from __future__ import annotations
 
@@ -21,83 +21,62 @@ Integers = NDArray[np.int64]
 class Rings:
     """All rings in r of a detector, layer after layer, from the inside to the outside.
 
-    Voxels are counted ring after ring here, alpha fastest; ``cell`` maps them to the order of the
-    deposits (alpha major, r fastest).
+    Every ring is divided into the same number of sectors in alpha, that of the most finely divided
+    layer.
 
     Attributes:
         layer: Layer of each ring, shape (n_rings,).
         first: First ring of each layer, shape (n_layers,).
+        divided: Whether the voxels of the ring are the sectors, shape (n_rings,).
         r_min: Inner radius in mm, shape (n_rings,).
         r_width: Outer minus inner radius in mm, shape (n_rings,).
         z_min: Depth of the front of the layer in mm, shape (n_rings,).
         z_width: Thickness of the layer in mm, shape (n_rings,).
-        n_alpha: Number of voxels of each ring, shape (n_rings,).
-        alpha_width: Width in alpha of a voxel in rad, shape (n_rings,).
-        first_voxel: First voxel of each ring, shape (n_rings,).
-        of_voxel: Ring of each voxel, shape (n_voxels,).
-        alpha_bin: Bin in alpha of each voxel, shape (n_voxels,).
-        cell: Cell of the deposits of each voxel, shape (n_voxels,).
+        n_sectors: Number of sectors of each ring.
     """
 
     layer: Integers
     first: Integers
+    divided: NDArray[np.bool_]
     r_min: Floats
     r_width: Floats
     z_min: Floats
     z_width: Floats
-    n_alpha: Integers
-    alpha_width: Floats
-    first_voxel: Integers
-    of_voxel: Integers
-    alpha_bin: Integers
-    cell: Integers
+    n_sectors: int
 
     @classmethod
     def of(cls, detector: Detector) -> Self:
         """The rings of a detector.
 
         Args:
-            detector: Detector whose layers are all cylindrical.
+            detector: Detector whose layers are all cylindrical, one of them with at least three
+                bins in alpha.
 
         Raises:
-            DetectorError: A layer is not cylindrical.
+            DetectorError: A layer is not cylindrical, its depth is not known, or none is divided in
+                alpha.
         """
-        layers = []
-        for layer in detector.layers:
-            if not isinstance(layer, CylindricalLayer):
-                msg = (
-                    f"detector: layer of {detector.name!r} is not cylindrical; a parametrisation "
-                    "is fitted on voxels in r and alpha, such as detector 'lar-voxels'"
-                )
-                raise DetectorError(msg)
-            layers.append(layer)
+        layers = [layer for layer in detector.layers if isinstance(layer, CylindricalLayer)]
+        n_sectors = max((layer.n_alpha for layer in layers), default=0)
+        if len(layers) < detector.n_layers or n_sectors < 3:
+            msg = (
+                f"detector: {detector.name!r} must have cylindrical layers only, one of them with "
+                "at least 3 bins in alpha; use such as 'lar-voxels'"
+            )
+            raise DetectorError(msg)
         n_r = np.array([len(layer.r_edges) - 1 for layer in layers])
         index = np.repeat(np.arange(len(layers)), n_r)
-        r_min = np.concatenate([np.asarray(layer.r_edges, float)[:-1] for layer in layers])
-        r_max = np.concatenate([np.asarray(layer.r_edges, float)[1:] for layer in layers])
-        n_alpha = np.array([layer.n_alpha for layer in layers])[index]
-        first = np.cumsum(n_r) - n_r
-        first_voxel = np.cumsum(n_alpha) - n_alpha
-        of_voxel = np.repeat(np.arange(len(index)), n_alpha)
-        alpha_bin = np.arange(len(of_voxel)) - first_voxel[of_voxel]
-        ring_in_layer = np.arange(len(index)) - first[index]
+        r_min = np.concatenate([layer.r_edges[:-1] for layer in layers])
+        r_max = np.concatenate([layer.r_edges[1:] for layer in layers])
         return cls(
             layer=index,
-            first=first,
+            first=np.cumsum(n_r) - n_r,
+            divided=np.array([layer.n_alpha == n_sectors for layer in layers])[index],
             r_min=r_min,
             r_width=r_max - r_min,
             z_min=np.array([layer.z_min for layer in layers])[index],
             z_width=np.array([layer.z_max - layer.z_min for layer in layers])[index],
-            n_alpha=n_alpha,
-            alpha_width=2 * np.pi / n_alpha,
-            first_voxel=first_voxel,
-            of_voxel=of_voxel,
-            alpha_bin=alpha_bin,
-            cell=(
-                first_voxel[first[index]][of_voxel]
-                + alpha_bin * n_r[index][of_voxel]
-                + ring_in_layer[of_voxel]
-            ),
+            n_sectors=n_sectors,
         )
 
     @property
@@ -115,3 +94,33 @@ class Rings:
         """The rings of each layer."""
         ends = [*self.first[1:].tolist(), self.n_rings]
         return [slice(a, b) for a, b in zip(self.first.tolist(), ends, strict=True)]
+
+    @property
+    def sector_centres(self) -> Floats:
+        """Angle alpha of the middle of each sector in rad, shape (n_sectors,)."""
+        return (np.arange(self.n_sectors) + 0.5) * (2 * np.pi / self.n_sectors)
+
+    def nearest_divided(self, layer: int) -> slice:
+        """The rings of the divided layer that is nearest to a layer (itself if it is divided)."""
+        layers = np.unique(self.layer[self.divided])
+        return self.of_layer[int(layers[np.argmin(np.abs(layers - layer))])]
+
+    def sectors(self, detector: Detector, deposits: NDArray[np.floating]) -> Floats:
+        """Deposits by ring and sector.
+
+        Args:
+            detector: The detector that the rings are of.
+            deposits: Shape (N, n_cells), MeV.
+
+        Returns:
+            Shape (N, n_rings, n_sectors), MeV; the energy of rings that are not divided is spread
+            evenly over their sectors.
+        """
+        energy = np.empty((len(deposits), self.n_rings, self.n_sectors))
+        for image, part in zip(detector.images(deposits), self.of_layer, strict=True):
+            by_ring = image.transpose(0, 2, 1)
+            if by_ring.shape[2] == self.n_sectors:
+                energy[:, part] = by_ring
+            else:
+                energy[:, part] = by_ring.sum(axis=2, keepdims=True) / self.n_sectors
+        return energy

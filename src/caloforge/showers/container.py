@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,8 @@ class Showers:
             if value is not None:
                 self._set(name, np.asarray(value, dtype=np.float64), shape)
         if n and self.energy.min() <= 0:
-            msg = f"energy: shower {int(self.energy.argmin())} has {self.energy.min()} GeV, must be positive"
+            worst = int(self.energy.argmin())
+            msg = f"energy: shower {worst} has {self.energy[worst]} GeV, must be positive"
             raise ShowersError(msg)
 
     def _set(self, name: str, value: NDArray[np.floating], shape: tuple[int, ...]) -> None:
@@ -100,21 +101,17 @@ class Showers:
         Args:
             rows: A slice, a mask of shape (N,), or indices of shape (M,).
         """
-        changes = {name: value[rows] for name, value in self._present()}
-        return replace(
-            self,
-            energy=self.energy[rows],
-            deposits=self.deposits[rows],
-            **changes,  # type: ignore[arg-type]
+        optional = {
+            name: value[rows] for name in _OPTIONAL if (value := getattr(self, name)) is not None
+        }
+        return Showers(
+            self.detector, self.energy[rows], self.deposits[rows], self.particle, **optional
         )
-
-    def _present(self) -> list[tuple[str, FloatArray]]:
-        return [(name, value) for name in _OPTIONAL if (value := getattr(self, name)) is not None]
 
     @property
     def images(self) -> list[NDArray[np.float32]]:
         """Per layer the deposits as images: shape (N, *layer.shape), MeV."""
-        return self.detector.images(self.deposits)  # type: ignore[return-value]
+        return self.detector.images(self.deposits)
 
     @property
     def layer_energies(self) -> FloatArray:
@@ -124,19 +121,22 @@ class Showers:
     @property
     def total_energy(self) -> FloatArray:
         """Energy in all cells: shape (N,), MeV."""
-        return self.layer_energies.sum(axis=1)
+        total: FloatArray = self.layer_energies.sum(axis=1)
+        return total
 
     @property
     def response(self) -> FloatArray:
         """Deposited over incident energy: shape (N,)."""
-        return self.total_energy / (1000.0 * self.energy)
+        response: FloatArray = self.total_energy / (1000.0 * self.energy)
+        return response
 
     @property
     def layer_fractions(self) -> FloatArray:
         """Share of each layer in the deposited energy: shape (N, n_layers), 0 in empty showers."""
         layers = self.layer_energies
         total = layers.sum(axis=1, keepdims=True)
-        return np.divide(layers, total, out=np.zeros_like(layers), where=total > 0)
+        fractions: FloatArray = np.divide(layers, total, out=np.zeros_like(layers), where=total > 0)
+        return fractions
 
     def write(self, path: str | Path, *, format: FormatName | None = None) -> None:  # noqa: A002
         """Write to a file, which appears whole or not at all.

@@ -133,10 +133,19 @@ class ShowerFile:
         if split not in _SPLITS:
             msg = f"split: {split!r} is not known, must be one of {', '.join(_SPLITS)}"
             raise FileFormatError(msg)
-        if "split" not in self._file:
+        parts = self.split
+        if parts is None:
             msg = f"file {self.path}: is not split into train, validation and test"
             raise FileFormatError(msg)
-        return np.asarray(self._file["split"][:]) == _SPLITS[split]
+        chosen: NDArray[np.bool_] = parts == _SPLITS[split]
+        return chosen
+
+    @property
+    def split(self) -> NDArray[np.int8] | None:
+        """Part of each row: shape (N,), 0 train, 1 validation, 2 test; None if there is none."""
+        if "split" not in self._file:
+            return None
+        return np.asarray(self._file["split"][:], dtype=np.int8)
 
     @property
     def split_counts(self) -> dict[str, int]:
@@ -169,7 +178,7 @@ class ShowerFile:
         if guess is None:
             keys = self.format.deposit_keys(self._file)
             shapes = ", ".join(f"{key} {self._file[key].shape}" for key in keys)
-            msg = f"file {self.path}: no shipped detector has the shapes {shapes}; name the detector"
+            msg = f"file {self.path}: no shipped detector has {shapes}; name the detector"
             raise FileFormatError(msg)
         return guess
 
@@ -295,6 +304,14 @@ class ShowerSink:
             dataset = self._file[key]
             dataset.resize(dataset.shape[0] + len(values), axis=0)
             dataset[dataset.shape[0] - len(values) :] = values
+
+    def write_split(self, split: NDArray[np.int8]) -> None:
+        """Say which part of the data each row belongs to.
+
+        Args:
+            split: Shape (N,), 0 train, 1 validation, 2 test.
+        """
+        self._file.create_dataset("split", data=split)
 
     def _create(self, fmt: Format, showers: Showers) -> None:
         for key, values in fmt.arrays(showers).items():

@@ -84,7 +84,8 @@ class Format(ABC):
         """
         expected: dict[str, tuple[int, ...]] = {self.energy_key: (1,), **self.shapes(detector)}
         optional = ((detector.n_layers,), (2,), (3,), ())
-        expected |= {key: shape for key, shape in zip(OPTIONAL, optional, strict=True) if key in file}
+        shapes = zip(OPTIONAL, optional, strict=True)
+        expected |= {key: shape for key, shape in shapes if key in file}
         count = None
         for key, shape in expected.items():
             if key not in file:

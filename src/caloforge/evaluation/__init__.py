@@ -1,0 +1,1 @@
+"""Judging showers against Geant4."""

@@ -1,0 +1,24 @@
+"""Loading artefacts and making showers with them, without PyTorch."""
+
+from caloforge.runtime.artefacts import (
+    DEFAULT_SYSTEM,
+    artefact_names,
+    find_artefact,
+    load,
+    load_card,
+)
+from caloforge.runtime.card import Card, card_schema
+from caloforge.runtime.generator import Generator
+from caloforge.runtime.production import generate
+
+__all__ = [
+    "DEFAULT_SYSTEM",
+    "Card",
+    "Generator",
+    "artefact_names",
+    "card_schema",
+    "find_artefact",
+    "generate",
+    "load",
+    "load_card",
+]

@@ -1,0 +1,180 @@
+"""Making many showers: blocks from one or several worker processes, in order, into files."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Protocol, cast
+
+from caloforge.errors import CaloforgeError
+from caloforge.showers.container import Showers
+from caloforge.showers.output import Output
+
+__all__ = ["Source", "blocks", "produce"]
+
+Range = tuple[int, int]
+
+
+class Source(Protocol):
+    """Anything that makes the showers ``first`` to ``first + count`` of a run.
+
+    A shower must depend on its index alone, not on the block that it is made in. A source is sent
+    to the worker processes, so it must be picklable and open what it needs on first use.
+    """
+
+    def block(self, first: int, count: int) -> list[Showers]:
+        """The showers ``first`` to ``first + count``, once per readout."""
+        ...
+
+
+def produce(
+    source: Source,
+    output: Output,
+    count: int,
+    *,
+    block_size: int,
+    workers: int = 1,
+    isolated: bool = False,
+    progress: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Make the showers that ``output`` does not have yet, and finish it.
+
+    Args:
+        source: What makes them.
+        output: Where they go; its context has been entered.
+        count: Number of showers in all.
+        block_size: Showers that are made at a time.
+        workers: Number of processes.
+        isolated: Use worker processes even for one worker, for sources that a process can open
+            only once.
+        progress: Called with the number of showers made so far.
+
+    Raises:
+        CaloforgeError: What the source or the output raises.
+        RuntimeError: A worker process died or met an unforeseen error.
+    """
+    done = output.done
+    progress(done)
+    for showers in blocks(
+        source, done, count, block_size=block_size, workers=workers, isolated=isolated
+    ):
+        output.append(showers)
+        done += len(showers[0])
+        progress(done)
+    output.finish()
+
+
+def blocks(
+    source: Source,
+    first: int,
+    stop: int,
+    *,
+    block_size: int,
+    workers: int = 1,
+    isolated: bool = False,
+) -> Iterator[list[Showers]]:
+    """The showers ``first`` to ``stop`` in order, block by block.
+
+    Args:
+        source: What makes them.
+        first: Index of the first shower.
+        stop: Index behind the last shower.
+        block_size: Showers that are made at a time.
+        workers: Number of processes.
+        isolated: Use worker processes even for one worker.
+
+    Yields:
+        The showers of each block, once per readout.
+    """
+    ranges = [(at, min(block_size, stop - at)) for at in range(first, stop, block_size)]
+    if not isolated and (workers == 1 or len(ranges) < 2):
+        for at, size in ranges:
+            yield source.block(at, size)
+    elif ranges:
+        yield from _in_processes(source, ranges, min(workers, len(ranges)))
+
+
+def _in_processes(source: Source, ranges: Sequence[Range], workers: int) -> Iterator[list[Showers]]:
+    # Fresh interpreters ("spawn"), so that nothing of this process is in them; each holds only its
+    # own end of its pipe, so that it ends by itself when this process is killed.
+    context = multiprocessing.get_context("spawn")
+    pipes: list[Connection] = []
+    processes = []
+    try:
+        for _ in range(workers):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs, source), daemon=True)
+            process.start()
+            theirs.close()
+            pipes.append(ours)
+            processes.append(process)
+        yield from _in_order(pipes, ranges)
+    finally:
+        for pipe in pipes:
+            pipe.close()
+        for process in processes:
+            process.terminate()
+            process.join()
+
+
+def _in_order(pipes: Sequence[Connection], ranges: Sequence[Range]) -> Iterator[list[Showers]]:
+    """Hand out blocks to whoever is free, and yield them in order.
+
+    No block is handed out that is more than a few per worker ahead of the one that is due, so a
+    slow block cannot make the others pile up.
+    """
+    ahead = 4 * len(pipes)
+    due, given = 0, 0
+    busy: dict[Connection, int] = {}
+    idle = list(pipes)
+    made: dict[int, list[Showers]] = {}
+    while due < len(ranges):
+        while idle and given < min(len(ranges), due + ahead):
+            pipe = idle.pop()
+            pipe.send(ranges[given])
+            busy[pipe] = given
+            given += 1
+        for pipe in cast("list[Connection]", wait(list(busy))):
+            made[busy.pop(pipe)] = _receive(pipe)
+            idle.append(pipe)
+        while due in made:
+            yield made.pop(due)
+            due += 1
+
+
+def _receive(pipe: Connection) -> list[Showers]:
+    try:
+        result = pipe.recv()
+    except (EOFError, ConnectionResetError):
+        msg = "a worker process died: it was killed, or memory ran out (try fewer --workers)"
+        raise RuntimeError(msg) from None
+    if isinstance(result, CaloforgeError):
+        raise result
+    if isinstance(result, str):
+        msg = f"a worker process failed:\n{result}"
+        raise RuntimeError(msg)
+    return cast("list[Showers]", result)
+
+
+def _work(pipe: Connection, source: Source) -> None:
+    """What a worker process does until its pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the parent to handle
+    while True:
+        try:
+            first, count = pipe.recv()
+        except EOFError:
+            return
+        result: list[Showers] | CaloforgeError | str
+        try:
+            result = source.block(first, count)
+        except CaloforgeError as error:
+            result = error
+        except Exception:
+            result = traceback.format_exc()
+        try:
+            pipe.send(result)
+        except (BrokenPipeError, ConnectionResetError):
+            return

@@ -1,0 +1,61 @@
+"""Splitting a file into train, validation and test rows, once and for all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from caloforge.atomic import replacing
+from caloforge.errors import CaloforgeError, FileFormatError, OutputError
+from caloforge.random import check_seed
+from caloforge.showers.files import BLOCK, ShowerFile, ShowerSink
+
+__all__ = ["split_file"]
+
+
+def split_file(
+    source: str | Path,
+    target: str | Path,
+    *,
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+    overwrite: bool = False,
+) -> dict[str, int]:
+    """Copy a file of showers and say of each row which part it belongs to.
+
+    Args:
+        source: File to read; must not be split yet.
+        target: File to make.
+        fractions: Shares of train, validation and test rows; must sum to one.
+        seed: Seed of the choice; a row's part depends on the seed and its index, not on how many
+            rows follow.
+        overwrite: Replace a file that is there.
+
+    Returns:
+        Number of rows of each part.
+
+    Raises:
+        CaloforgeError: The fractions are wrong, the file is split already, or a file cannot be read
+            or written.
+    """
+    target = Path(target)
+    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
+        msg = f"fractions: got {fractions}, must not be negative and sum to 1"
+        raise CaloforgeError(msg)
+    if target.exists() and not overwrite:
+        msg = f"output {target}: exists already; choose another name or add --overwrite"
+        raise OutputError(msg)
+    with ShowerFile(source) as file:
+        if file.split is not None:
+            msg = f"file {source}: is split already; a row's part must not change"
+            raise FileFormatError(msg)
+        # Drawn row by row from one stream, so rows that are added later do not move the others.
+        u = np.random.Generator(np.random.Philox(key=[check_seed(seed), 0])).random(len(file))
+        part = np.searchsorted(np.cumsum(fractions)[:2], u, side="right").astype(np.int8)
+        with replacing(target) as beside, ShowerSink(beside, format=file.format.name) as sink:
+            for showers in file.blocks(BLOCK):
+                sink.append(showers)
+            sink.write_split(part)
+    names = ("train", "validation", "test")
+    return {name: int((part == i).sum()) for i, name in enumerate(names)}

@@ -1,0 +1,1 @@
+"""The artefacts that come with caloforge: one folder each, with its card."""
