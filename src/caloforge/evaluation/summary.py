@@ -40,10 +40,10 @@ OCCUPIED = 0.1
 TICK = 1 / 2000
 """Every edge of every histogram is a whole number of ticks of 0.0005."""
 RESPONSE_TICKS: IntArray = np.concatenate(
-    [np.arange(0, 200), np.arange(200, 1800, 10), np.arange(1800, 2201)]
+    [np.arange(0, 200), np.arange(200, 1800, 20), np.arange(1800, 2201)]
 )
 """Edges of the response, in ticks: bins of 0.0005 below 0.1 (minimum ionising particles, sampling
-fractions) and from 0.9 to 1.1 (electromagnetic showers), of 0.005 between."""
+fractions) and from 0.9 to 1.1 (electromagnetic showers), of 0.01 between."""
 FRACTION_TICKS: IntArray = np.concatenate([np.arange(0, 40), np.arange(40, 2001, 20)])
 """Edges of the layer fractions, in ticks: bins of 0.0005 below 0.02, of 0.01 from there to 1."""
 

@@ -9,6 +9,7 @@ from caloforge.fullsim.data import (
     missing_datasets,
 )
 from caloforge.fullsim.physics import PhysicsSettings
+from caloforge.fullsim.production import simulate
 from caloforge.fullsim.simulation import Geant4Source
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "download_data",
     "download_size",
     "missing_datasets",
+    "simulate",
 ]

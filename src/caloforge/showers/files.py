@@ -321,7 +321,7 @@ class ShowerSink:
                 key,
                 shape=(0, *shape),
                 maxshape=(None, *shape),
-                chunks=(min(rows, 4096), *shape),
+                chunks=(min(rows, BLOCK), *shape),
                 dtype=values.dtype,
                 **self._filter,
             )

@@ -230,9 +230,20 @@ class Output:
         return self._part / f"{start:012d}-{stop:012d}.{readout}.h5"
 
     def _stored(self, readout: int) -> Iterator[Showers]:
+        """All showers in blocks of one size, so that the file does not depend on the segments."""
+        parts: list[Showers] = []
         for start, stop in self._segments():
             with ShowerFile(self._segment(start, stop, readout)) as file:
-                yield from file.blocks(BLOCK)
+                row = 0
+                while row < len(file):
+                    wanted = BLOCK - sum(map(len, parts))
+                    parts.append(file.read(row, min(len(file), row + wanted)))
+                    row += len(parts[-1])
+                    if sum(map(len, parts)) == BLOCK:
+                        yield Showers.concatenate(parts)
+                        parts = []
+        if parts:
+            yield Showers.concatenate(parts)
 
     def _flush(self) -> None:
         readouts = [Showers.concatenate(parts) for parts in zip(*self._waiting, strict=True)]

@@ -126,12 +126,12 @@ class _Look:
         for kind, rows in marks.items():
             self.bad[kind] += int(rows.sum())
         good = ~np.logical_or.reduce(list(marks.values()))
-        energy, deposits = np.asarray(energy[good], np.float64), deposits[good]
+        energy, deposits = energy[good].astype(np.float64), deposits[good]
         layers = self.detector.layer_sums(deposits)
         total = layers.sum(axis=1)
         self.good += len(energy)
         self.empty += int((total == 0).sum())
-        self.energies.append(energy)
+        self.energies.append(np.asarray(energy, np.float64))
         self.responses.append(np.asarray(total / (1000 * energy), np.float64))
         self.fraction += (layers / np.maximum(total, 1e-30)[:, None]).sum(axis=0)
         starts = [part.start for part in self.detector.slices]

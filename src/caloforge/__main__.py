@@ -1,0 +1,5 @@
+"""``python -m caloforge``."""
+
+from caloforge.cli import main
+
+main()

@@ -1,0 +1,95 @@
+"""What every command shares: progress bars, results, options that mean the same everywhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+__all__ = ["Json", "Output", "Overwrite", "Quiet", "Resume", "Seed", "bar", "show"]
+
+Output = Annotated[str, Parameter(name=["--output", "-o"], help="File to make.")]
+Seed = Annotated[int, Parameter(help="Seed; the same seed gives the same showers.")]
+Resume = Annotated[bool, Parameter(negative="", help="Go on with an unfinished run.")]
+Overwrite = Annotated[bool, Parameter(negative="", help="Replace what is there.")]
+Quiet = Annotated[bool, Parameter(negative="", help="No progress bar, no text.")]
+Json = Annotated[bool, Parameter(negative="", help="Print the result as JSON.")]
+
+_stderr = Console(stderr=True)
+
+
+class _Rate(ProgressColumn):
+    """Showers per second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.4g} showers/s", style="progress.data.speed")
+
+
+@contextmanager
+def bar(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error, from the first call on.
+
+    Args:
+        what: What is being done.
+        total: Number of showers.
+        quiet: Show nothing.
+
+    Yields:
+        A function to call with the number of showers done so far.
+    """
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=_stderr,
+        disable=quiet,
+    )
+    task = progress.add_task(what, total=total)
+
+    def update(done: int) -> None:
+        # Starting late leaves bad input to its one line of explanation.
+        progress.start()
+        progress.update(task, completed=done)
+
+    try:
+        yield update
+    finally:
+        progress.stop()
+
+
+def show(
+    result: Mapping[str, object], view: RenderableType, *, as_json: bool, quiet: bool = False
+) -> None:
+    """Print a result on standard output.
+
+    Args:
+        result: The result as JSON values.
+        view: The same for people.
+        as_json: Print the JSON.
+        quiet: Print nothing but JSON that was asked for.
+    """
+    if as_json:
+        sys.stdout.write(json.dumps(result, indent=1) + "\n")
+    elif not quiet:
+        Console(soft_wrap=isinstance(view, str)).print(view, highlight=False, markup=False)

@@ -1,0 +1,98 @@
+"""``caloforge generate``."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from caloforge.cli.console import Json, Output, Overwrite, Quiet, Resume, Seed, bar, show
+from caloforge.showers import FormatName
+
+__all__ = ["generate"]
+
+generate = App(
+    name="generate",
+    help_epilogue=(
+        "**Examples:**\n\n"
+        "- caloforge generate --particle e+ --energy 1:100 -n 10000 --seed 1 -o showers.h5\n"
+        "- caloforge generate --particle pi+ --energy 50 -n 1000 -o pions.h5 --page pions.html\n"
+        "- caloforge generate --particle gamma --energy file:events.h5 -n 500 -o again.h5"
+    ),
+)
+
+
+@generate.default
+def _generate(
+    *,
+    particle: Annotated[str, Parameter(help="PDG name or identifier: e+, gamma, pi+, 211.")],
+    energy: Annotated[
+        str,
+        Parameter(help="GeV: 50 | 1,2,4 | 1:100 (uniform) | log:1:1000 | file:PATH."),
+    ],
+    count: Annotated[int, Parameter(name=["--count", "-n"], help="Number of showers.")],
+    output: Output,
+    seed: Seed = 0,
+    model: Annotated[
+        str, Parameter(help="System, artefact or folder: see 'caloforge models list'.")
+    ] = "fastcalosim",
+    detector: Annotated[
+        str | None, Parameter(help="Readout: a shipped detector or a file; default: the model's.")
+    ] = None,
+    format: Annotated[  # noqa: A002
+        FormatName | None, Parameter(help="Format of the file; default: the usual of the readout.")
+    ] = None,
+    page: Annotated[
+        str | None, Parameter(help="Also write a page to look at, beside Geant4 (HTML).")
+    ] = None,
+    workers: Annotated[
+        int | None, Parameter(help="Processes; default: as many as there are cores.")
+    ] = None,
+    batch: Annotated[int, Parameter(help="Showers made at a time.")] = 512,
+    extrapolate: Annotated[
+        bool, Parameter(negative="", help="Allow energies that the model was not made for.")
+    ] = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Make showers with a fast generator."""
+    from caloforge import load_detector, runtime
+
+    if page is not None:
+        from caloforge.atomic import check_folder
+
+        check_folder(Path(page))  # before the work, not after it
+    start = time.perf_counter()
+    with bar(f"{particle} showers", count, quiet=quiet or json) as progress:
+        path = runtime.generate(
+            output,
+            particle=particle,
+            energy=energy,
+            count=count,
+            seed=seed,
+            model=model,
+            detector=None if detector is None else load_detector(detector),
+            format=format,
+            workers=workers or os.cpu_count() or 1,
+            batch=batch,
+            extrapolate=extrapolate,
+            resume=resume,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    seconds = time.perf_counter() - start
+    if page is not None:
+        from caloforge.web import write_page
+
+        with bar("page", count, quiet=quiet or json) as progress:
+            write_page(Path(page), path, model=model, seconds=seconds, progress=progress)
+    result = {"file": str(path), "showers": count, "seconds": seconds, "page": page}
+    text = f"{path}: {count:,} showers in {seconds:.1f} s ({count / seconds:,.0f} per second)"
+    if page is not None:
+        text += f"\n{page}: open it in a browser"
+    show(result, text, as_json=json, quiet=quiet)

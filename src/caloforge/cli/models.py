@@ -1,0 +1,93 @@
+"""``caloforge models``: the artefacts that come with caloforge."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Group
+from rich.table import Table
+
+from caloforge.cli.console import Json, show
+from caloforge.runtime.card import Card
+
+__all__ = ["models"]
+
+models = App(
+    name="models",
+    help="The generators that come with caloforge.",
+    help_epilogue="**Example:** caloforge models show fastcalosim-eplus",
+)
+
+
+@models.command(name="list", help_epilogue="**Example:** caloforge models list")
+def list_(*, json: Json = False) -> None:
+    """List them."""
+    from caloforge.runtime import artefact_names, load_card
+
+    cards = [load_card(name) for name in artefact_names()]
+    table = Table(box=None)
+    for column in ("model", "system", "particle", "detector", "energy / GeV", "speed / (1/s)"):
+        table.add_column(column)
+    for card in cards:
+        low, high = card.energy_range
+        speed = card.speed.get("showers_per_second")
+        table.add_row(
+            card.name,
+            card.system,
+            card.particle,
+            str(card.detector.get("name", "")),
+            f"{low:g}-{high:g}",
+            "" if speed is None else f"{speed:,.0f}",
+        )
+    show({"models": [card.model_dump(mode="json") for card in cards]}, table, as_json=json)
+
+
+@models.command(name="show", help_epilogue="**Example:** caloforge models show fastcalosim-eplus")
+def show_(
+    name: Annotated[str, Parameter(help="Name or folder of an artefact.")], *, json: Json = False
+) -> None:
+    """Show the card of one: what it is, what it was made from, how good it is."""
+    from caloforge.runtime import find_artefact, load_card
+
+    card = load_card(find_artefact(name))
+    show(card.model_dump(mode="json"), _view(card), as_json=json)
+
+
+def _view(card: Card) -> Group:
+    low, high = card.energy_range
+    facts = Table(title=card.name, show_header=False, title_justify="left", box=None)
+    facts.add_column(style="bold")
+    facts.add_column()
+    rows = [
+        ("", card.description),
+        ("system", f"{card.system}, version {card.version}"),
+        ("particle", f"{card.particle}, {low:g} to {high:g} GeV"),
+        ("detector", str(card.detector.get("name", ""))),
+        *(
+            ("trained on", f"{item.rows:,} {item.split} rows of {item.file}")
+            for item in card.training
+        ),
+        ("made by", f"{card.command} (seed {card.seed}, {card.wall_time:.0f} s, {card.machine})"),
+        *((key.replace("_", " "), f"{value:,.4g}") for key, value in card.speed.items()),
+        *(("limit", limit) for limit in card.limits),
+        *(("reference", reference) for reference in card.references),
+        ("licence", card.licence),
+    ]
+    for row in rows:
+        facts.add_row(*row)
+    numbers = Table(title="against Geant4 (test rows)", title_justify="left", box=None)
+    for column in ("quantity", "E / GeV", "generator", "Geant4", "difference", "target"):
+        numbers.add_column(column, justify="left" if column == "quantity" else "right")
+    for item in card.metrics:
+        digits = max(0, 2 - math.floor(math.log10(item.error))) if item.error > 0 else 4
+        numbers.add_row(
+            item.quantity,
+            "all" if item.energy is None else f"{item.energy:g}",
+            f"{item.value:.{digits}f}",
+            f"{item.reference:.{digits}f}",
+            f"{item.value - item.reference:+.{digits}f} ± {item.error:.{digits}f}",
+            item.target,
+        )
+    return Group(facts, "", numbers)

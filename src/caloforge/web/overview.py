@@ -1,0 +1,250 @@
+"""The page that shows a sample of showers beside Geant4: one HTML file, readable without network.
+
+Python decides what is shown (:mod:`caloforge.evaluation.comparison` does the statistics); the
+scripts beside this file only draw it. All that they draw is in one JSON object in the page.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+import caloforge
+from caloforge.atomic import write_text
+from caloforge.detector import Detector, Layer, RectangularLayer
+from caloforge.detector.layers import CylindricalLayer
+from caloforge.errors import ShowersError
+from caloforge.evaluation.comparison import (
+    Comparison,
+    Curve,
+    Histogram,
+    Mixture,
+    compare_summaries,
+)
+from caloforge.evaluation.summary import OCCUPIED, EnergySlice, Summary, slice_edges
+from caloforge.showers import Showers
+
+__all__ = ["RunInfo", "write_overview"]
+
+_SCRIPTS = ("plots.js", "images.js", "shower3d.js", "overview.js")
+# Slices with fewer showers have no width worth showing.
+_MIN_SLICE = 20
+_MAX_EVENT_CELLS = 3000
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """How the showers were made.
+
+    Attributes:
+        generator: Name of the generator.
+        version: Its version.
+        seed: Seed of the random numbers; None where there is none.
+        command: What was typed.
+        seconds_per_shower: Wall time per shower, s; None where it was not measured.
+        machine: What the time was measured on.
+        geant4_seconds_per_shower: Wall time of Geant4 for such a shower, s; None where not known.
+        geant4_machine: What that time was measured on.
+    """
+
+    generator: str
+    version: str = ""
+    seed: int | None = None
+    command: str = ""
+    seconds_per_shower: float | None = None
+    machine: str = ""
+    geant4_seconds_per_shower: float | None = None
+    geant4_machine: str = ""
+
+
+def write_overview(
+    path: str | Path,
+    summary: Summary,
+    event: Showers,
+    run: RunInfo,
+    *,
+    reference: Summary | None = None,
+) -> None:
+    """Write the page.
+
+    Args:
+        path: HTML file to make or replace.
+        summary: The showers.
+        event: One of them, which is drawn in three dimensions.
+        run: How they were made.
+        reference: Geant4 showers of the same particle in the same detector.
+
+    Raises:
+        ShowersError: There are no showers, ``event`` is not one shower of this detector, or the
+            reference is of another detector or particle.
+        OutputError: The file cannot be written.
+    """
+    if not summary.count:
+        msg = "summary: has no showers, must have at least one"
+        raise ShowersError(msg)
+    if len(event) != 1 or not event.detector.same_readout(summary.detector):
+        msg = f"event: got {event!r}, must be one shower in {summary.detector.name!r}"
+        raise ShowersError(msg)
+    page = _content(summary, event, run, reference)
+    title = f"{summary.particle or 'Particle'} showers from {run.generator}"
+    write_text(Path(path), _render(title, page))
+
+
+def _render(title: str, content: Json) -> str:
+    """Put style, scripts and data into the template."""
+    folder = resources.files("caloforge.web")
+    data = json.dumps(content, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
+    parts = {
+        "title": html.escape(title),
+        "style": (folder / "overview.css").read_text("utf-8"),
+        "scripts": "\n".join((folder / name).read_text("utf-8") for name in _SCRIPTS),
+        "data": data,
+    }
+    # Split first, so that nothing within one part is taken for the mark of another.
+    pieces = (folder / "overview.html").read_text("utf-8").split("%%")
+    return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
+
+
+def _content(summary: Summary, event: Showers, run: RunInfo, reference: Summary | None) -> Json:
+    comparison = compare_summaries(summary, reference)
+    return {
+        "run": {**asdict(run), "caloforge": caloforge.__version__},
+        "particle": summary.particle,
+        "detector": _describe_detector(summary.detector),
+        "showers": _describe_sample(summary, comparison.showers),
+        "reference": (
+            None
+            if reference is None or comparison.reference is None
+            else _describe_sample(reference, comparison.reference)
+        ),
+        "notes": _notes(summary, reference, comparison),
+        "response": _describe_histogram(comparison.response),
+        "fractions": [_describe_histogram(item) for item in comparison.fractions],
+        "energies": _describe_slices(summary, reference),
+        "occupied": OCCUPIED,
+        "event": _describe_event(event),
+    }
+
+
+def _notes(summary: Summary, reference: Summary | None, comparison: Comparison) -> list[str]:
+    """What must be known to read the comparison rightly."""
+    if reference is None:
+        return ["There is no Geant4 reference for these showers: they are shown alone."]
+    spans = f"these showers {_range(summary)}, Geant4 {_range(reference)}"
+    if comparison.reference is None:
+        return [f"Geant4 has none of these incident energies ({spans}): nothing can be compared."]
+    notes = []
+    if comparison.spectra_differ:
+        notes.append(
+            f"The incident energies are distributed differently ({spans}). Geant4 is weighted to "
+            "the spectrum of these showers in slices of energy, five per decade; what varies "
+            "within a slice is not corrected, so small differences may come from the energies."
+        )
+    if comparison.uncovered > 0:
+        notes.append(
+            f"{comparison.uncovered:.2g} of these showers have incident energies that Geant4 does "
+            f"not cover ({spans}). They are left out of every comparison."
+        )
+    return notes
+
+
+def _range(summary: Summary) -> str:
+    low, high = (f"{energy:.3g}" for energy in summary.energy_span)
+    return f"{low} GeV" if low == high else f"{low}–{high} GeV"
+
+
+def _describe_detector(detector: Detector) -> Json:
+    return {
+        "name": detector.name,
+        "description": detector.description,
+        "layers": [_describe_layer(layer) for layer in detector.layers],
+    }
+
+
+def _describe_layer(layer: Layer) -> Json:
+    if isinstance(layer, RectangularLayer):
+        return {"depth": layer.depth, "x": _rounded(layer.x_edges), "y": _rounded(layer.y_edges)}
+    assert isinstance(layer, CylindricalLayer)  # noqa: S101 (there are two kinds)
+    return {"depth": layer.depth, "r": _rounded(layer.r_edges), "sectors": layer.n_alpha}
+
+
+def _describe_sample(summary: Summary, mixture: Mixture) -> Json:
+    return {
+        "count": summary.count,
+        "compared": mixture.count,
+        "span": _rounded(summary.energy_span),
+        "image": _rounded(mixture.image, 4),
+        "means": _rounded(mixture.means, 8),
+        "errors": _rounded(mixture.errors, 4),
+    }
+
+
+def _describe_histogram(histogram: Histogram) -> Json:
+    return {
+        "edges": _rounded(histogram.edges, 6),
+        "showers": _describe_curve(histogram.showers),
+        "reference": histogram.reference and _describe_curve(histogram.reference),
+        "chi2": histogram.chi2,
+    }
+
+
+def _describe_curve(curve: Curve) -> Json:
+    return {
+        "density": _rounded(curve.density),
+        "error": _rounded(curve.error),
+        "outside": round(curve.outside, 6),
+    }
+
+
+def _describe_slices(summary: Summary, reference: Summary | None) -> list[Json]:
+    """Mean and width of the response in each slice of incident energy that the showers are in."""
+    samples = [
+        {part.index: part for part in (sample.slices if sample else ())}
+        for sample in (summary, reference)
+    ]
+    return [
+        {
+            "edges": _rounded(slice_edges(index)),
+            "showers": _describe_slice(samples[0].get(index)),
+            "reference": _describe_slice(samples[1].get(index)),
+        }
+        for index in sorted(samples[0].keys() | samples[1].keys())
+    ]
+
+
+def _describe_slice(part: EnergySlice | None) -> Json | None:
+    if part is None or part.count < _MIN_SLICE:
+        return None
+    root = np.sqrt(part.count)
+    mean, width = float(part.means[0]), part.response_width
+    # 0.96: the error of half the distance of the 16% and 84% quantiles of a Gaussian.
+    return {
+        "energy": part.energy,
+        "mean": [mean, float(np.sqrt(part.variances[0]) / root)],
+        "resolution": [width / mean, 0.96 * width / mean / root] if mean > 0 else None,
+    }
+
+
+def _describe_event(event: Showers) -> Json:
+    deposits = event.deposits[0]
+    largest = np.argsort(deposits)[::-1][:_MAX_EVENT_CELLS]
+    cells = largest[deposits[largest] > 0]
+    return {
+        "energy": float(event.energy[0]),
+        "deposit": float(event.total_energy[0]),
+        "occupied": int((deposits > 0).sum()),
+        "cells": cells.tolist(),
+        "deposits": _rounded(deposits[cells], 4),
+    }
+
+
+def _rounded(values: ArrayLike, digits: int = 5) -> list[float]:
+    return [float(f"{value:.{digits}g}") for value in np.asarray(values, dtype=np.float64)]
