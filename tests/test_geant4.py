@@ -18,6 +18,7 @@ import pytest
 from caloforge.detector import (
     CylindricalLayer,
     Detector,
+    Material,
     Plate,
     RectangularLayer,
     Stack,
@@ -36,7 +37,7 @@ from caloforge.fullsim import (
     missing_datasets,
     simulation,
 )
-from caloforge.fullsim.engine import Geant4Warning, Hits, Primaries, random_index
+from caloforge.fullsim.engine import Hits, Primaries, ShotError, random_index
 from caloforge.fullsim.geometry import build_geometry, sensitive_volumes
 from caloforge.showers import Showers
 
@@ -92,6 +93,21 @@ def test_only_sensitive_plates_record() -> None:
     assert "role" not in world["Plate0"]
     assert sensitive_volumes(stack) == ("World.Plate1",)
     assert "materials" not in world
+
+
+def test_unknown_element() -> None:
+    stack = Stack(
+        (Plate("Kryptonite", 1.0),), 10.0, (Material("Kryptonite", 1.0, "solid", (("Kp", 1),)),)
+    )
+    with pytest.raises(DetectorError, match="Kryptonite: 'Kp' is no chemical symbol"):
+        build_geometry(stack)
+
+
+@pytest.mark.usefixtures("tables")
+def test_unknown_material() -> None:
+    detector = replace(CALOGAN, stack=Stack((Plate("G4_Kryptonite", 480.0),), 1000.0))
+    with pytest.raises(DetectorError, match="undefined 'G4_Kryptonite'"):
+        Geant4Source(detector, "e-", Spectrum.parse("1"), 1).block(0, 1)
 
 
 # Settings
@@ -344,7 +360,7 @@ def test_shower_that_geant4_complains_about(
         shots.append(len(primaries.energy))
         if any(np.array_equal(row, random_index(1, 2)) for row in primaries.index):
             msg = "stuck track"
-            raise Geant4Warning(msg)
+            raise ShotError(msg)
         leakage = primaries.index[:, 1] % np.uint64(1000)
         return Hits(np.zeros((3, 0)), np.zeros(0), np.zeros(0, np.intp), leakage.astype(float))
 

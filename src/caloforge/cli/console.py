@@ -75,7 +75,8 @@ def bar(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]
     try:
         yield update
     finally:
-        progress.stop()
+        if progress.live.is_started:
+            progress.stop()
 
 
 def show(

@@ -141,7 +141,7 @@ def compare_summaries(showers: Summary, reference: Summary | None) -> Comparison
             _histogram(FRACTION_TICKS, layer, None if other is None else other.fractions[i])
             for i, layer in enumerate(ours.fractions)
         ),
-        1.0 - ours.count / showers.count if reference is not None and shared else float(not shared),
+        1.0 if reference is not None and not shared else 1.0 - ours.count / showers.count,
         reference is not None and _spectra_differ(mine, theirs),
     )
 

@@ -27,7 +27,7 @@ from caloforge.fullsim.geometry import build_geometry, sensitive_volumes
 from caloforge.fullsim.physics import PhysicsSettings
 from caloforge.random import Purpose, shower_words
 
-__all__ = ["Geant4Warning", "Hits", "Primaries", "random_index", "shoot"]
+__all__ = ["Hits", "Primaries", "ShotError", "random_index", "shoot"]
 
 FloatArray = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ _BEFORE = 0.01  # particles start this far before the front face, mm
 _physics_of_process: list[PhysicsSettings] = []
 
 
-class Geant4Warning(Exception):  # noqa: N818
+class ShotError(Exception):
     """Geant4 complained about a shower; calzone then gives nothing of the whole shot."""
 
 
@@ -132,7 +132,7 @@ def shoot(
         Geant4DataError: calzone or the data tables are missing.
         CaloforgeError: This process has run other physics already, or Geant4 does not know the
             particle or a material.
-        Geant4Warning: Geant4 raised an exception of its own, even a mere warning.
+        ShotError: Geant4 raised an exception of its own, even a mere warning.
     """
     _claim_process(physics)
     calzone = import_calzone()
@@ -153,7 +153,7 @@ def shoot(
         try:
             result = simulation.run(particles, random_indices=primaries.index)
         except calzone.Geant4Exception as error:
-            raise Geant4Warning(" ".join(str(error).split())) from None
+            raise ShotError(" ".join(str(error).split())) from None
         except ValueError as error:
             msg = f"Geant4 cannot simulate PDG particle {primaries.pdg}: {error}"
             raise CaloforgeError(msg) from None
@@ -232,6 +232,6 @@ def _stdout_to_stderr() -> Iterator[None]:
         yield
     finally:
         # C++ keeps its own buffer; what is in it must not come out after the switch back.
-        ctypes.CDLL(None).fflush(None)
+        ctypes.CDLL("ucrtbase" if os.name == "nt" else None).fflush(None)
         os.dup2(saved, 1)
         os.close(saved)

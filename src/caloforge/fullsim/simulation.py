@@ -13,7 +13,7 @@ from caloforge.detector import CylindricalLayer, Detector
 from caloforge.energies import Spectrum
 from caloforge.errors import CaloforgeError, DetectorError
 from caloforge.fullsim.beam import Beam
-from caloforge.fullsim.engine import Geant4Warning, Hits, Primaries, random_index, shoot
+from caloforge.fullsim.engine import Hits, Primaries, ShotError, random_index, shoot
 from caloforge.fullsim.geometry import require_stack
 from caloforge.fullsim.physics import PhysicsSettings
 from caloforge.particles import particle_name, pdg_id
@@ -170,7 +170,7 @@ class Geant4Source:
             shot = replace(shot, index=random_index(self.seed, shower, attempt)[np.newaxis])
         try:
             hits = shoot(require_stack(self.detector), self.physics, shot)
-        except Geant4Warning as warning:
+        except ShotError as warning:
             if rows.stop - rows.start > 1:
                 for row in range(rows.start, rows.stop):
                     yield from self._simulate(primaries, slice(row, row + 1), first)
