@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -44,7 +45,7 @@ def pdg_id(particle: str | int) -> int:
     text = str(particle).strip()
     if text in _COMMON:
         return _COMMON[text]
-    identifier = int(text) if text.lstrip("+-").isdigit() else None
+    identifier = int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else None
     if identifier in _COMMON.values():
         return int(text)
     from particle import Particle

@@ -10,6 +10,7 @@ language that has Philox can draw the same numbers.
 from __future__ import annotations
 
 from enum import IntEnum
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +37,10 @@ def check_seed(seed: int) -> int:
         seed: Integer in [0, 2**63).
 
     Raises:
-        CaloforgeError: The seed is negative or does not fit.
+        CaloforgeError: The seed is no integer, negative or too large.
     """
-    if not 0 <= seed < 2**63:
-        msg = f"seed: got {seed}, must be between 0 and 2^63 - 1"
+    if not isinstance(seed, Integral) or not 0 <= seed < 2**63:
+        msg = f"seed: got {seed}, must be an integer between 0 and 2^63 - 1"
         raise CaloforgeError(msg)
     return seed
 

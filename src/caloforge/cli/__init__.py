@@ -13,6 +13,7 @@ from caloforge.cli.data import data
 from caloforge.cli.geant4 import geant4
 from caloforge.cli.generate import generate
 from caloforge.cli.models import models
+from caloforge.cli.train import train
 from caloforge.errors import CaloforgeError
 
 __all__ = ["app", "main"]
@@ -24,7 +25,7 @@ app = App(
     help_epilogue="**Example:** caloforge generate --particle e+ --energy 1:100 -n 10000 -o e.h5",
     version=__version__,
 )
-for command in (generate, geant4, data, models):
+for command in (generate, geant4, train, data, models):
     app.command(command)
 
 

@@ -87,12 +87,24 @@ def _generate(
         )
     seconds = time.perf_counter() - start
     if page is not None:
-        from caloforge.web import write_page
+        from caloforge.web.page import write_page
 
         with bar("page", count, quiet=quiet or json) as progress:
-            write_page(Path(page), path, model=model, seconds=seconds, progress=progress)
+            write_page(
+                page,
+                path,
+                model=model,
+                seconds=seconds,
+                command=_command(particle, energy, count, seed),
+                progress=progress,
+            )
     result = {"file": str(path), "showers": count, "seconds": seconds, "page": page}
     text = f"{path}: {count:,} showers in {seconds:.1f} s ({count / seconds:,.0f} per second)"
     if page is not None:
         text += f"\n{page}: open it in a browser"
     show(result, text, as_json=json, quiet=quiet)
+
+
+def _command(particle: str, energy: str, count: int, seed: int) -> str:
+    """What makes the same showers again."""
+    return f"caloforge generate --particle {particle} --energy {energy} -n {count} --seed {seed}"

@@ -214,8 +214,13 @@ class Detector:
         return both[:, : self.n_cells], both[:, self.n_cells :]
 
     def same_readout(self, other: Detector) -> bool:
-        """Whether two detectors have the same layers, whatever their names and stacks."""
-        return _readout(self.layers) == _readout(other.layers)
+        """Whether two detectors have the same layers, whatever their names and stacks.
+
+        Depths are compared where both detectors say them.
+        """
+        depths = [tuple(layer.depth for layer in each.layers) for each in (self, other)]
+        same_depth = not (self.has_depth and other.has_depth) or depths[0] == depths[1]
+        return same_depth and _readout(self.layers) == _readout(other.layers)
 
 
 def _readout(layers: Sequence[RectangularLayer | CylindricalLayer]) -> list[tuple[object, ...]]:

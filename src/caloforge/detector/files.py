@@ -141,7 +141,12 @@ def load_detector(source: str | Path, particle: str | int | None = None) -> Dete
     if path.suffix == ".xml" and path.is_file():
         return _from_xml(path, particle)
     if path.suffix == ".toml" and path.is_file():
-        return _from_text(path.read_text("utf-8"), str(path))
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            msg = f"detector file {path}: cannot be read: {error}"
+            raise DetectorError(msg) from None
+        return _from_text(text, str(path))
     if str(source) in detector_names():
         return _shipped(str(source))
     if path.suffix in {".toml", ".xml"}:
@@ -207,7 +212,10 @@ def _build(content: object, where: str) -> Detector:
 
 
 def _first_error(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
+    # A misspelt key may also be reported as another that is missing: the misspelling says more.
+    errors = error.errors(include_url=False)
+    unknown = (e for e in errors if e["type"] == "extra_forbidden" and e["loc"][-1] not in _KEYS)
+    first = next(unknown, errors[0])
     place = ".".join(str(part) for part in first["loc"] if not str(part).startswith("_"))
     if first["type"] == "extra_forbidden":
         near = get_close_matches(str(first["loc"][-1]), _KEYS, n=1)
@@ -270,7 +278,7 @@ def _stack(file: _DetectorFile) -> Stack | None:
 
 def _describe(detector: Detector) -> _DetectorFile:
     layers = tuple(
-        _Layer(depth=layer.depth, x=_Edges(edges=layer.x_edges), y=_Edges(edges=layer.y_edges))
+        _Layer(depth=layer.depth, x=_bins(layer.x_edges), y=_bins(layer.y_edges))
         if isinstance(layer, RectangularLayer)
         else _Layer(depth=layer.depth, r_edges=layer.r_edges, n_alpha=layer.n_alpha)
         for layer in detector.layers
@@ -303,6 +311,12 @@ def _describe(detector: Detector) -> _DetectorFile:
     )
 
 
+def _bins(edges: tuple[float, ...]) -> _Bins | _Edges:
+    """The shortest way to say where the edges are: equal bins, where they are exactly that."""
+    bins = _Bins(bins=len(edges) - 1, range=(edges[0], edges[-1]))
+    return bins if _axis(bins) == edges else _Edges(edges=edges)
+
+
 def _period(plates: tuple[_Plate, ...]) -> int:
     """Smallest number of plates whose repetition is the whole stack."""
     n = len(plates)
@@ -312,13 +326,13 @@ def _period(plates: tuple[_Plate, ...]) -> int:
 def _from_xml(path: Path, particle: str | int | None) -> Detector:
     try:
         root = ET.parse(path).getroot()  # noqa: S314 (a local file of the user's own)
-    except ET.ParseError as error:
+    except (OSError, ValueError, ET.ParseError) as error:
         msg = f"binning file {path}: not valid XML: {error}"
         raise DetectorError(msg) from None
     bins = root.findall("Bin")
     if particle is not None:
         wanted = abs(pdg_id(particle))
-        bins = [item for item in bins if abs(int(item.get("pid", "0"))) == wanted]
+        bins = [item for item in bins if item.get("pid", "").lstrip("-") == str(wanted)]
     if len(bins) != 1:
         msg = (
             f"binning file {path}: has {len(bins)} <Bin> elements that fit, must have one; "

@@ -26,6 +26,8 @@ IntArray = NDArray[np.int64]
 # Bins that are drawn, in ticks; the first that gives few enough bins is taken.
 _STEPS = (1, 2, 4, 5, 10, 20, 40, 50, 100, 200, 400)
 _TAIL = 0.005
+# Showers that a bin of the chi-square must expect.
+_MIN_EXPECTED = 5
 # Spectra that differ by more than this share of the showers, beyond chance, are reported.
 _SPECTRUM_TOLERANCE = 0.05
 _ENERGY_TOLERANCE = 0.02
@@ -42,7 +44,8 @@ class Mixture:
         means: Means of the observables, in the order of ``EnergySlice.sums``: shape
             (1 + 2 n_layers,).
         errors: Statistical errors of ``means``: shape (1 + 2 n_layers,).
-        response: Sums of weights over ``RESPONSE_TICKS``, and of squared weights: shape (2, n_bins).
+        response: Sums of weights and of squared weights over ``RESPONSE_TICKS``: shape
+            (2, n_bins).
         fractions: The same for each layer over ``FRACTION_TICKS``: shape (n_layers, 2, n_bins).
     """
 
@@ -78,7 +81,8 @@ class Histogram:
         edges: Edges of the bins: shape (n_bins + 1,).
         showers: The showers.
         reference: The reference, where there is one.
-        chi2: Chi-square between the two and the number of bins in it.
+        chi2: Chi-square between the two and the number of bins in it; None where there are too few
+            showers for one.
     """
 
     edges: FloatArray
@@ -172,16 +176,31 @@ def mix(parts: Sequence[EnergySlice], weights: FloatArray, scales: FloatArray) -
 
 def _histogram(ticks: IntArray, showers: FloatArray, reference: FloatArray | None) -> Histogram:
     present = [showers] if reference is None else [showers, reference]
-    edges = _display_edges(ticks, present)
-    first = np.searchsorted(ticks, edges)
+    shown = _display_edges(ticks, present)
+    first = np.searchsorted(ticks, shown)
+    edges = shown.astype(np.float64) * TICK
     curves = [_curve(edges, first, sums) for sums in present]
     if reference is None:
-        return Histogram(edges * TICK, curves[0], None, None)
-    difference = curves[0].density - curves[1].density
-    variance = curves[0].error ** 2 + curves[1].error ** 2
-    filled = variance > 0
-    chi2 = float(np.sum(difference[filled] ** 2 / variance[filled]))
-    return Histogram(edges * TICK, curves[0], curves[1], (chi2, int(filled.sum())))
+        return Histogram(edges, curves[0], None, None)
+    chi2 = _chi2(curves[0], curves[1], showers[0].sum() * np.diff(edges))
+    return Histogram(edges, curves[0], curves[1], chi2)
+
+
+def _chi2(showers: Curve, reference: Curve, area: FloatArray) -> tuple[float, int] | None:
+    """Pearson's chi-square and its bins: those where enough showers are expected.
+
+    Args:
+        showers: The showers.
+        reference: What is expected.
+        area: Showers per unit of density: shape (n_bins,).
+    """
+    expected = reference.density * area
+    used = expected >= _MIN_EXPECTED
+    if not used.any():
+        return None
+    difference = (showers.density - reference.density)[used] * area[used]
+    variance = expected[used] + (reference.error[used] * area[used]) ** 2
+    return float(np.sum(difference**2 / variance)), int(used.sum())
 
 
 def _display_edges(ticks: IntArray, samples: Sequence[FloatArray]) -> IntArray:
@@ -189,7 +208,7 @@ def _display_edges(ticks: IntArray, samples: Sequence[FloatArray]) -> IntArray:
     spans = [quantiles(ticks, sums[0], (_TAIL, 1 - _TAIL)) for sums in samples]
     low, high = min(span[0] for span in spans), max(span[1] for span in spans)
     showers = min(sums[0].sum() ** 2 / sums[1].sum() for sums in samples)
-    most = float(np.clip(np.sqrt(showers), 16, 100))
+    most = float(np.clip(1.3 * np.sqrt(showers), 20, 100))
     known = set(ticks.tolist())
     for step in _STEPS:
         first, last = int(low // step) * step, int(-(-high // step)) * step
@@ -199,11 +218,11 @@ def _display_edges(ticks: IntArray, samples: Sequence[FloatArray]) -> IntArray:
     return np.array([ticks[0], ticks[-1]])
 
 
-def _curve(edges: IntArray, first: NDArray[np.intp], sums: FloatArray) -> Curve:
+def _curve(edges: FloatArray, first: NDArray[np.intp], sums: FloatArray) -> Curve:
     """Draw sums of weights and squared weights, shape (2, n_bins), in wider bins."""
     running = np.pad(np.cumsum(sums, axis=1), ((0, 0), (1, 0)))
     inside = np.diff(running[:, first], axis=1)
-    area = sums[0].sum() * np.diff(edges) * TICK
+    area = sums[0].sum() * np.diff(edges)
     return Curve(
         inside[0] / area,
         np.sqrt(np.maximum(inside[1], 0.0)) / area,

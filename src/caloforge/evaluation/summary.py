@@ -44,8 +44,11 @@ RESPONSE_TICKS: IntArray = np.concatenate(
 )
 """Edges of the response, in ticks: bins of 0.0005 below 0.1 (minimum ionising particles, sampling
 fractions) and from 0.9 to 1.1 (electromagnetic showers), of 0.01 between."""
-FRACTION_TICKS: IntArray = np.concatenate([np.arange(0, 40), np.arange(40, 2001, 20)])
-"""Edges of the layer fractions, in ticks: bins of 0.0005 below 0.02, of 0.01 from there to 1."""
+FRACTION_TICKS: IntArray = np.concatenate(
+    [np.arange(0, 40), np.arange(40, 200, 5), np.arange(200, 2001, 20)]
+)
+"""Edges of the layer fractions, in ticks: bins of 0.0005 below 0.02, of 0.0025 up to 0.1,
+of 0.01 up to 1."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -101,7 +101,7 @@ def _describe(part: EnergySlice) -> _Slice:
         index=part.index,
         count=part.count,
         energy=_rounded([part.energy], 6)[0],
-        energy_span=part.energy_span,
+        energy_span=_rounded(part.energy_span, 6),  # type: ignore[arg-type]
         image=_rounded(part.image_sum / part.count, 4),
         means=_rounded(part.means, 6),
         deviations=_rounded(np.sqrt(part.variances), 4),

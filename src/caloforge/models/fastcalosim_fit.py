@@ -11,7 +11,9 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from statistics import NormalDist
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,7 @@ Integers = NDArray[np.int64]
 _LATERAL = ("loadings", "log_hit_energy", "dispersion")
 _BY_BIN = ("quantiles", "rotation", "radius", *_LATERAL)
 _N_RADIUS = 9
+_BITS = 12
 _NORMAL_Z = np.linspace(-6, 6, 2401)
 _NORMAL_P = np.array([NormalDist().cdf(z) for z in _NORMAL_Z])
 
@@ -39,7 +42,8 @@ class FastCaloSimConfig(BaseModel):
     Attributes:
         energy_range: Lowest and highest incident energy in GeV: the first and the last node.
         n_nodes: Number of energy nodes, equidistant in log E.
-        n_bins: Number of PCA bins, equally populated.
+        n_bins: Number of PCA bins, equally populated; with more than one number, each bin is split
+            further by the leading component of a PCA of its own, as hadronic showers need.
         window: Least half-width in log E of the window of showers around a node.
         min_rows: Least number of showers in a window; it is widened until it holds them.
         n_quantiles: Points of each quantile function, equidistant in the normal variable.
@@ -54,7 +58,7 @@ class FastCaloSimConfig(BaseModel):
 
     energy_range: tuple[float, float] = (1.0, 100.0)
     n_nodes: int = Field(default=16, ge=2)
-    n_bins: int = Field(default=5, ge=1)
+    n_bins: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(5,), min_length=1)
     window: float = Field(default=0.3, gt=0)
     min_rows: int = Field(default=1000, ge=50)
     n_quantiles: int = Field(default=33, ge=5)
@@ -119,15 +123,15 @@ def fit_parametrisation(
     ring_energy = sectors.sum(axis=2)
     observables, defined = _observables(rings, energy, ring_energy)
     log_e = np.log(energy)
-    score = _leading_component(log_e, observables[:, : 1 + rings.n_layers])
-    pca_bin = np.minimum((score * config.n_bins).astype(np.int64), config.n_bins - 1)
+    pca_bin = _pca_bins(log_e, observables[:, : 1 + rings.n_layers], config.n_bins)
+    n_bins = prod(config.n_bins)
 
     nodes = np.linspace(*np.log(config.energy_range), config.n_nodes)
     z = np.linspace(-config.max_z, config.max_z, config.n_quantiles)
     tables: dict[str, list[Floats]] = {name: [] for name in _BY_BIN}
     for node in nodes:
         weight = _window(log_e - node, config)
-        for b in range(config.n_bins):
+        for b in range(n_bins):
             rows = np.flatnonzero((weight > 0) & (pca_bin == b))
             w = weight[rows] / weight[rows].sum()
             at_node = _scale(observables[rows], log_e[rows] - node, w)
@@ -140,11 +144,19 @@ def fit_parametrisation(
             lateral = fit_lateral(rings, sectors[rows], mean, w, config.n_factors)
             for name, table in zip(_LATERAL, lateral, strict=True):
                 tables[name].append(table)
-    shape = (config.n_nodes, config.n_bins)
-    by_bin = {name: np.stack(t).reshape(*shape, *t[0].shape) for name, t in tables.items()}
+    by_bin = {
+        name: _round(np.stack(table).reshape(config.n_nodes, n_bins, *table[0].shape))
+        for name, table in tables.items()
+    }
     area = np.pi * rings.r_width * (2 * rings.r_min + rings.r_width) / rings.n_sectors
     most = config.max_hits + np.floor(area / config.hit_area)
-    return Parametrisation(log_energy=nodes, z=z, max_hits=most, **by_bin)
+    return Parametrisation(log_energy=_round(nodes, 24), z=_round(z, 24), max_hits=most, **by_bin)
+
+
+def _round(values: Floats, bits: int = _BITS) -> Floats:
+    """Round to significant bits, so that the tables compress and are exact in single precision."""
+    mantissa, exponent = np.frexp(values)
+    return np.asarray(np.ldexp(np.round(mantissa * 2.0**bits), exponent - bits))
 
 
 def _observables(
@@ -194,9 +206,20 @@ def _leading_component(log_e: Floats, longitudinal: Floats) -> Floats:
     columns = [_normal_quantile(_conditional_ranks(log_e, np.log(c + 1e-6))) for c in longitudinal.T]
     normal = np.stack(columns, axis=1)
     _, vectors = np.linalg.eigh(np.cov(normal, rowvar=False))
-    leading = vectors[:, -1]
-    leading *= np.sign(leading[np.argmax(np.abs(leading))])
-    return _conditional_ranks(log_e, normal @ leading)
+    return _conditional_ranks(log_e, normal @ vectors[:, -1])
+
+
+def _pca_bins(log_e: Floats, longitudinal: Floats, n_bins: tuple[int, ...]) -> Integers:
+    """PCA bin of each shower: equally populated bins, each split by a PCA of its own."""
+    rank = _leading_component(log_e, longitudinal)
+    bins = np.minimum((rank * n_bins[0]).astype(np.int64), n_bins[0] - 1)
+    if len(n_bins) == 1:
+        return bins
+    split = np.empty_like(bins)
+    for b in range(n_bins[0]):
+        rows = bins == b
+        split[rows] = _pca_bins(log_e[rows], longitudinal[rows], n_bins[1:])
+    return bins * prod(n_bins[1:]) + split
 
 
 def _window(distance: Floats, config: FastCaloSimConfig) -> Floats:

@@ -108,10 +108,12 @@ function drawImage(layer, colours, width, zoom, label) {
   const [left, bottom] = roomy ? [38, 34] : [0, 0];
   const side = width - left - 2;
   const reach = layerReach(layer) / zoom;
+  // Slanted edges would let the page shine through between voxels.
+  const outline = (colour) => (isCells(layer) ? "" : `stroke="${colour}" stroke-width="${(0.8 * reach) / side}"`);
   const x = makeScale(-reach, reach, left, left + side, { count: 4 });
   const y = makeScale(-reach, reach, side, 0, { count: 4 });
   const cells = colours.map((colour, i) =>
-    (colour === "none" ? "" : `<path data-cell="${i}" fill="${colour}" d="${cellPath(layer, i)}"/>`));
+    (colour === "none" ? "" : `<path data-cell="${i}" fill="${colour}" ${outline(colour)} d="${cellPath(layer, i)}"/>`));
   const frame = `<rect class="axis" x="${left}" y="0" width="${side}" height="${side}"/>`;
   const axes = roomy ? drawXAxis(x, side, left, left + side, "x / mm") + y.ticks.map((tick) =>
     `<text x="${left - 5}" y="${y(tick.value) + 4}" text-anchor="end">${tick.label}</text>`).join("") : "";
@@ -128,7 +130,8 @@ function drawColourBar(width, label, scale, colourAt) {
   const stripes = Array.from({ length: steps }, (_, i) =>
     `<rect x="${(i * width) / steps}" y="18" width="${width / steps + 0.7}" height="10" ` +
     `fill="${colourAt((i + 0.5) / steps)}"/>`);
-  const marks = scale.ticks.map(({ value, label: text }, i, all) => {
+  const every = Math.ceil((36 * scale.ticks.length) / width);
+  const marks = scale.ticks.filter((_, i) => i % every === 0).map(({ value, label: text }) => {
     const anchor = scale(value) < 12 ? "start" : scale(value) > width - 12 ? "end" : "middle";
     return `<text x="${scale(value)}" y="43" text-anchor="${anchor}">${text}</text>`;
   });

@@ -43,7 +43,6 @@ function showShower() {
   const button = element("shower-turn");
   const shower = new ShowerView(canvas, page.detector, event, (turning) => {
     button.textContent = turning ? "Stop turning" : "Turn";
-    button.setAttribute("aria-pressed", String(turning));
   });
   button.addEventListener("click", () => shower.setTurning(!shower.turning));
   const slider = element("shower-cut");
@@ -200,9 +199,14 @@ function describeDeposits(layer, cell, images) {
   return `${place}\nGeant4 ${formatEnergy(values[0])}\nthese showers ${formatEnergy(values[1])}${ratio}`;
 }
 
+/** Rings are finest at the axis, where the energy is: as near as still shows ten of them. */
+function firstZoom() {
+  const rings = layers.map((layer) => layer.r ?? []).reduce((a, b) => (b.length > a.length ? b : a), []);
+  return [10, 5, 2].find((zoom) => rings.filter((r) => r * zoom <= rings.at(-1)).length > 10) ?? 1;
+}
+
 function showImageControls() {
-  // Voxels around the axis are finest at its centre, where the energy is.
-  view.zoom = layers.every(isCells) ? 1 : 5;
+  view.zoom = firstZoom();
   const zoom = element("zoom");
   zoom.innerHTML = "<span>Magnify</span>" + [1, 2, 5, 10].map((factor) =>
     `<button type="button" value="${factor}" aria-pressed="${factor === view.zoom}">${factor} ×</button>`).join("");
@@ -216,7 +220,7 @@ function showImageControls() {
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showImages);
   setText("images-caption", "Mean deposit of each cell over all showers, cells drawn to scale, seen along " +
-    "the incoming particle; white space is a cell without any deposit." +
+    "the incoming particle; a cell without any deposit is left empty." +
     (page.reference ? " All images share one logarithmic colour scale. Ratio: red where these showers have " +
       "more than Geant4, blue where less; far from the axis few particles fluctuate much." : ""));
 }
@@ -270,6 +274,7 @@ function showNumbers() {
                  ...(reference ? ["Geant4", "difference", "significance"] : [])];
   element("numbers").innerHTML = `<thead><tr>${heads.map((head) => `<th scope="col">${head}</th>`).join("")}` +
     `</tr></thead><tbody>${rows.join("")}</tbody>`;
+  element("numbers").parentElement.classList.toggle("is-long", manyLayers);
   setText("numbers-caption", `Means with statistical errors. A cell counts as occupied above ` +
     `${formatEnergy(page.occupied)}.` + (reference ? ` Geant4 is weighted to the incident energies of these ` +
     `showers (${format(showers.compared, 7)} of them against ${format(reference.compared, 7)}); differences ` +

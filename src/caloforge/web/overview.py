@@ -101,7 +101,8 @@ def write_overview(
 def _render(title: str, content: Json) -> str:
     """Put style, scripts and data into the template."""
     folder = resources.files("caloforge.web")
-    data = json.dumps(content, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
+    # In JSON "<" occurs within strings only; escaped, no text can end the script element.
+    data = json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     parts = {
         "title": html.escape(title),
         "style": (folder / "overview.css").read_text("utf-8"),
@@ -150,8 +151,8 @@ def _notes(summary: Summary, reference: Summary | None, comparison: Comparison) 
         )
     if comparison.uncovered > 0:
         notes.append(
-            f"{comparison.uncovered:.2g} of these showers have incident energies that Geant4 does "
-            f"not cover ({spans}). They are left out of every comparison."
+            f"{100 * comparison.uncovered:.2g}% of these showers have incident energies that "
+            f"Geant4 does not cover ({spans}). They are left out of every comparison."
         )
     return notes
 

@@ -66,7 +66,7 @@ function makeScale(low, high, from, to, { log = false, count = 5 } = {}) {
 function linearTicks(low, high, count) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999);
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.75);
   const ticks = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) ticks.push(i * step);
   const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
@@ -146,7 +146,7 @@ function drawHistogram(histogram, width, { title, label }) {
   const highest = 1.12 * Math.max(...heights);
   const x = makeScale(edges[0], edges.at(-1), left, right, { count: width > 420 ? 6 : 4 });
   const y = makeScale(0, highest, top + height, top, { count: 4 });
-  const bottom = top + height + (reference ? 96 : 0);
+  const bottom = top + height + (reference ? 108 : 0);
   const binText = format(binWidth, 2);
   return `<svg width="${width}" height="${bottom + 40}" role="img" aria-label="${title || label}">` +
     `<text class="title" x="0" y="14">${title}</text>` +
@@ -154,7 +154,7 @@ function drawHistogram(histogram, width, { title, label }) {
     (reference ? `<path class="reference-area" d="${stepPath(edges, percent(reference), x, y)}"/>` : "") +
     `<path class="showers-line" d="${stepPath(edges, percent(showers), x, y)}"/>` +
     `<path class="showers-bars" d="${barsPath(edges, percent(showers), error(showers), x, y, 0, highest)}"/>` +
-    (reference ? drawRatio(histogram, x, left, right, top + height + 20, 76) : "") +
+    (reference ? drawRatio(histogram, x, left, right, top + height + 32, 76) : "") +
     drawXAxis(x, bottom, left, right, label) + "</svg>";
 }
 
@@ -180,7 +180,7 @@ function drawRatio({ edges, showers, reference }, x, left, right, top, height) {
     `<path class="reference-band" d="${boxes.join("")}"/>` +
     `<line class="unity" x1="${left}" x2="${right}" y1="${y(1)}" y2="${y(1)}"/>` +
     `<path class="showers-bars" d="${barsPath(edges, ratio, errors, x, y, low, high)}"/>` +
-    dots.join("") + `<text x="0" y="${top - 7}">ratio to Geant4</text>`;
+    dots.join("") + `<text x="0" y="${top - 9}">ratio to Geant4</text>`;
 }
 
 // ---- Points with errors --------------------------------------------------------------------

@@ -1,0 +1,53 @@
+"""``caloforge train``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from caloforge.cli.console import Json, Overwrite, Quiet, Seed, show
+
+__all__ = ["train"]
+
+train = App(
+    name="train",
+    help="Make a generator of your own from Geant4 showers.",
+    help_epilogue=(
+        "**Example:** caloforge train fastcalosim --particle e+ --data eplus-voxels.h5 -o my-model"
+    ),
+)
+
+
+@train.command(
+    help_epilogue=(
+        "**Example:** caloforge train fastcalosim --particle e+ --data eplus-voxels.h5 "
+        "--cells eplus.h5 -o my-model"
+    )
+)
+def fastcalosim(
+    *,
+    particle: Annotated[str, Parameter(help="PDG name or identifier.")],
+    data: Annotated[
+        str, Parameter(help="Geant4 showers in cylindrical voxels, split (caloforge data split).")
+    ],
+    output: Annotated[str, Parameter(name=["--output", "-o"], help="Folder to make.")],
+    cells: Annotated[
+        str | None,
+        Parameter(help="The same showers in cells, row by row: what the model is to fill."),
+    ] = None,
+    seed: Seed = 1,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Fit a FastCaloSim parametrisation on the train rows, judge it on the test rows."""
+    from caloforge.export import train_fastcalosim
+    from caloforge.runtime import load_card
+
+    path = train_fastcalosim(
+        output, particle=particle, data=data, cells=cells, seed=seed, overwrite=overwrite
+    )
+    card = load_card(path)
+    text = f"{path}: fitted on {card.training[0].rows:,} showers in {card.wall_time:.0f} s"
+    show({"artefact": str(path)}, text, as_json=json, quiet=quiet)

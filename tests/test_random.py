@@ -1,0 +1,98 @@
+"""Random numbers: streams that know of nothing but seed, shower and purpose."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from caloforge.errors import CaloforgeError
+from caloforge.random import Purpose, check_seed, shower_rng, shower_words
+
+seeds = st.integers(0, 2**63 - 1)
+showers = st.integers(0, 2**40)
+purposes = st.sampled_from(Purpose)
+
+
+@pytest.mark.parametrize(
+    ("seed", "shower", "purpose", "words", "normal"),
+    [
+        (0, 0, 0, [213000021201967259, 4455796210202625458], 0.15929546600623282),
+        (1, 7, 0, [14978465918900430990, 15324879033696603463], 0.8090699217212791),
+        (1, 7, 2, [5327142660879514595, 6022695245603914764], -0.7579284659055769),
+        (2**63 - 1, 10**9, 4, [10303218778883938420, 842296742137462528], 0.681193696129739),
+    ],
+)
+def test_streams_do_not_change(
+    seed: int, shower: int, purpose: int, words: list[int], normal: float
+) -> None:
+    """Who changes these numbers changes every shower that anybody ever made with a seed."""
+    assert shower_words(seed, shower, Purpose(purpose), 2).tolist() == words
+    assert shower_rng(seed, shower, Purpose(purpose)).standard_normal() == normal
+
+
+def test_purposes_keep_their_numbers() -> None:
+    assert {purpose.name: int(purpose) for purpose in Purpose} == {
+        "ENERGY": 0,
+        "BEAM": 1,
+        "GENERATOR": 2,
+        "GEANT4": 3,
+        "CONVERSION": 4,
+    }
+
+
+@given(seed=seeds, shower=showers, purpose=purposes)
+def test_rng_draws_the_words(seed: int, shower: int, purpose: Purpose) -> None:
+    words = shower_words(seed, shower, purpose, 3)
+    assert (words.dtype, words.shape) == (np.uint64, (3,))
+    drawn = shower_rng(seed, shower, purpose).integers(0, 2**64, 3, dtype=np.uint64)
+    np.testing.assert_array_equal(words, drawn)
+    np.testing.assert_array_equal(shower_words(seed, shower, purpose, 5)[:3], words)
+
+
+@given(keys=st.lists(st.tuples(seeds, showers, purposes), min_size=2, max_size=6, unique=True))
+def test_streams_differ(keys: list[tuple[int, int, Purpose]]) -> None:
+    first = {tuple(shower_words(*key, 4).tolist()) for key in keys}
+    assert len(first) == len(keys)
+
+
+def test_streams_are_not_correlated() -> None:
+    u = np.array([shower_rng(1, i, Purpose.BEAM).random(8) for i in range(2000)])
+    assert abs(u.mean() - 0.5) < 5 / np.sqrt(12 * u.size)
+    correlation = np.corrcoef(u.T)[np.triu_indices(8, 1)]
+    assert np.abs(correlation).max() < 5 / np.sqrt(len(u))
+    between = [np.corrcoef(u[:-1, i], u[1:, i])[0, 1] for i in range(8)]  # neighbouring showers
+    assert np.abs(between).max() < 5 / np.sqrt(len(u))
+
+
+def test_drawing_from_one_stream_leaves_the_others_alone() -> None:
+    one, other = (shower_rng(3, i, Purpose.GENERATOR) for i in (0, 1))
+    one.standard_normal(1_000_003)
+    fresh = shower_rng(3, 1, Purpose.GENERATOR)
+    np.testing.assert_array_equal(other.random(5), fresh.random(5))
+
+
+def test_global_state_is_not_touched() -> None:
+    before = str(np.random.get_state())  # noqa: NPY002
+    shower_rng(1, 2, Purpose.ENERGY).random(10)
+    assert str(np.random.get_state()) == before  # noqa: NPY002
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 10**30, 1.5, float("nan"), "1"])
+def test_wrong_seed(seed: int) -> None:
+    for call in (
+        lambda: check_seed(seed),
+        lambda: shower_rng(seed, 0, Purpose.ENERGY),
+        lambda: shower_words(seed, 0, Purpose.ENERGY, 1),
+    ):
+        with pytest.raises(CaloforgeError, match="seed: got"):
+            call()
+
+
+def test_seeds_of_numpy() -> None:
+    assert check_seed(int(np.int64(5))) == 5
+    np.testing.assert_array_equal(
+        shower_words(np.int64(5), 0, Purpose.BEAM, 2),  # type: ignore[arg-type]
+        shower_words(5, 0, Purpose.BEAM, 2),
+    )
