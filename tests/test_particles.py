@@ -48,7 +48,7 @@ def test_unknown(text: str, hint: str) -> None:
     assert repr(text) in str(error.value)
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(text=st.text(max_size=6) | st.integers().map(str))
 def test_whatever_is_written_is_known_or_refused(text: str) -> None:
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from caloforge.errors import OutputError
 
-__all__ = ["check_folder", "replacing", "write_text"]
+__all__ = ["check_folder", "check_new", "reason", "replacing", "write_text"]
 
 
 def check_folder(path: Path) -> None:
@@ -20,14 +20,31 @@ def check_folder(path: Path) -> None:
         OutputError: The folder does not exist or cannot be written, or the path is a folder.
     """
     folder = path.parent
-    if not folder.is_dir():
+    try:
+        there, in_the_way = folder.is_dir(), path.is_dir()
+    except OSError as error:  # a name that is too long, a folder that must not be looked into
+        msg = f"output {path}: cannot be written: {reason(error)}"
+        raise OutputError(msg) from None
+    if not there:
         msg = f"output {path}: there is no folder {folder}; make it first"
         raise OutputError(msg)
-    if path.is_dir():
+    if in_the_way:
         msg = f"output {path}: is a folder, must be a file"
         raise OutputError(msg)
     if not os.access(folder, os.W_OK | os.X_OK):
         msg = f"output {path}: no permission to write in {folder}"
+        raise OutputError(msg)
+
+
+def check_new(path: Path, *, overwrite: bool) -> None:
+    """Refuse a path that no file can be made at, or that has one which must not be replaced.
+
+    Raises:
+        OutputError: There is a file, or none can be made.
+    """
+    check_folder(path)
+    if path.exists() and not overwrite:
+        msg = f"output {path}: exists already; choose another name or overwrite it (--overwrite)"
         raise OutputError(msg)
 
 

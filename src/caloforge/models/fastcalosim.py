@@ -7,15 +7,16 @@ longitudinal observables (the *PCA bin*), the parametrisation holds
 
 - the quantile function of each observable, as a function of a standard normal variable z;
 - a PCA rotation that turns independent standard normal numbers into correlated z;
-- for each ring, the mean energy and the dispersion of the hits that it is made of.
+- for each ring, the loadings of its dipole moment in alpha on a few common factors, the density
+  in r, and the mean energy and the dispersion of the hits that it is made of.
 
-A shower is drawn in two steps. Longitudinal: PCA bin, rotation, quantile functions; the quantile
-functions are interpolated linearly in log E between the two neighbouring nodes, everything else
-is taken from one of the two, drawn with the probability that its distance in log E gives. Lateral:
-each ring's energy is shared among hits, a Poisson number of them with gamma distributed weights
-per bin in alpha, so that the share of a voxel has the variance and the probability to be empty
-that it has in the showers fitted. The hits carry exactly the layer energies of the first step;
-they can be digitised into any readout of the same stack.
+A shower is drawn in two steps. Longitudinal and radial: PCA bin, rotation, quantile functions;
+quantile functions are interpolated by power laws in E between the two neighbouring nodes,
+everything else is taken from one of the two, drawn with the probability that its distance in log E
+gives. Lateral: each ring's energy is shared among its sectors in alpha according to its dipole
+moment, and in each sector among hits, a Poisson number of them with gamma distributed weights. The
+hits carry exactly the layer energies of the first step; they can be digitised into any readout of
+the same stack.
 
 The fit is in :mod:`caloforge.models.fastcalosim_fit`. Only NumPy is needed here.
 
@@ -104,7 +105,7 @@ class FastCaloSim:
 
         Args:
             showers: Reference showers on a detector with cylindrical layers; training rows only.
-            config: Settings of the fit.
+            config: Settings of the fit; by default the preset of the particle.
 
         Returns:
             The generator.
@@ -113,7 +114,7 @@ class FastCaloSim:
             DetectorError: A layer of the detector is not cylindrical.
             ShowersError: There are too few showers for the settings.
         """
-        config = config or FastCaloSimConfig()
+        config = config or FastCaloSimConfig.preset(showers.particle)
         rings = Rings.of(showers.detector)
         sectors = rings.sectors(showers.detector, showers.deposits)
         tables = fit_parametrisation(rings, showers.energy, sectors, config)
@@ -218,12 +219,14 @@ class FastCaloSim:
         position = np.clip(position, 0, len(z_grid) - 1)
         cell = np.minimum(position.astype(np.int64), len(z_grid) - 2)
         weight = position - cell
-        observable = np.arange(quantiles.shape[2])
-        values = np.zeros_like(z)
-        for node, node_weight in ((below, 1 - t), (below + 1, t)):
-            index = (node[:, None], pca_bin[:, None], observable)
+        observables = np.arange(quantiles.shape[2])
+
+        def at(node: Integers) -> Floats:
+            index = (node[:, None], pca_bin[:, None], observables)
             left, right = quantiles[(*index, cell)], quantiles[(*index, cell + 1)]
-            values += node_weight[:, None] * (left + weight * (right - left))
+            return np.asarray(left + weight * (right - left))
+
+        values = _interpolate(at(below), at(below + 1), t[:, None])
         n_layers = rings.n_layers
         fraction = values[:, 1 : 1 + n_layers]
         layer_energy = (energy * values[:, 0])[:, None] * fraction
@@ -292,11 +295,20 @@ class FastCaloSim:
         total = np.bincount(key, weight, minlength=n * n_rings)
         energy = weight * (ring_energy.ravel() / np.where(total > 0, total, 1))[key]
 
-        table = tables.radius[node, pca_bin].reshape(n * n_rings, -1)
-        position = u[:, 0] * (table.shape[1] - 1)
+        n_points = tables.radius.shape[3]
+        table = tables.radius[node, pca_bin].reshape(n * n_rings, n_points)
+        position = u[:, 0] * (n_points - 1)
         cell = position.astype(np.int64)
         left, right = table[key, cell], table[key, cell + 1]
         r = rings.r_min[ring] + rings.r_width[ring] * (left + (position - cell) * (right - left))
         angle = (sector_in_ring + u[:, 1]) * (2 * np.pi / rings.n_sectors)
         z = rings.z_min[ring] + rings.z_width[ring] * u[:, 2]
         return Hits(n, shower, r * np.cos(angle), r * np.sin(angle), z, energy)
+
+
+def _interpolate(first: Floats, second: Floats, t: Floats) -> Floats:
+    """Power law in the energy between two nodes; linear in its logarithm where one value is 0."""
+    linear = first + t * (second - first)
+    positive = (first > 0) & (second > 0)
+    ratio = np.where(positive, second, 1) / np.where(positive, first, 1)
+    return np.asarray(np.where(positive, first * ratio**t, linear))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 from statistics import NormalDist
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ Integers = NDArray[np.int64]
 _LATERAL = ("loadings", "log_hit_energy", "dispersion")
 _BY_BIN = ("quantiles", "rotation", "radius", *_LATERAL)
 _N_RADIUS = 9
-_BITS = 12
+_BITS = {"quantiles": 12, "rotation": 7}  # significant, 8 for all other tables
 _NORMAL_Z = np.linspace(-6, 6, 2401)
 _NORMAL_P = np.array([NormalDist().cdf(z) for z in _NORMAL_Z])
 
@@ -66,6 +66,17 @@ class FastCaloSimConfig(BaseModel):
     n_factors: int = Field(default=3, ge=1)
     max_hits: int = Field(default=3, ge=1)
     hit_area: float = Field(default=250.0, gt=0)
+
+    @classmethod
+    def preset(cls, particle: str) -> Self:
+        """The settings for a particle: hadrons need more PCA bins, and wider windows to fill them.
+
+        Args:
+            particle: PDG name.
+        """
+        if particle in {"e+", "e-", "gamma"}:
+            return cls()
+        return cls(n_bins=(3, 3, 3), n_nodes=7, min_rows=1500, n_quantiles=27)
 
 
 @dataclass(frozen=True)
@@ -126,7 +137,8 @@ def fit_parametrisation(
     pca_bin = _pca_bins(log_e, observables[:, : 1 + rings.n_layers], config.n_bins)
     n_bins = prod(config.n_bins)
 
-    nodes = np.linspace(*np.log(config.energy_range), config.n_nodes)
+    low, high = np.log(config.energy_range).tolist()
+    nodes = np.linspace(low, high, config.n_nodes)
     z = np.linspace(-config.max_z, config.max_z, config.n_quantiles)
     tables: dict[str, list[Floats]] = {name: [] for name in _BY_BIN}
     for node in nodes:
@@ -145,7 +157,9 @@ def fit_parametrisation(
             for name, table in zip(_LATERAL, lateral, strict=True):
                 tables[name].append(table)
     by_bin = {
-        name: _round(np.stack(table).reshape(config.n_nodes, n_bins, *table[0].shape))
+        name: _round(
+            np.stack(table).reshape(config.n_nodes, n_bins, *table[0].shape), _BITS.get(name, 8)
+        )
         for name, table in tables.items()
     }
     area = np.pi * rings.r_width * (2 * rings.r_min + rings.r_width) / rings.n_sectors
@@ -153,7 +167,7 @@ def fit_parametrisation(
     return Parametrisation(log_energy=_round(nodes, 24), z=_round(z, 24), max_hits=most, **by_bin)
 
 
-def _round(values: Floats, bits: int = _BITS) -> Floats:
+def _round(values: Floats, bits: int) -> Floats:
     """Round to significant bits, so that the tables compress and are exact in single precision."""
     mantissa, exponent = np.frexp(values)
     return np.asarray(np.ldexp(np.round(mantissa * 2.0**bits), exponent - bits))
@@ -203,8 +217,8 @@ def _conditional_ranks(log_e: Floats, values: Floats, neighbours: int = 250) -> 
 
 def _leading_component(log_e: Floats, longitudinal: Floats) -> Floats:
     """Rank, at given energy, of the leading principal component of the longitudinal observables."""
-    columns = [_normal_quantile(_conditional_ranks(log_e, np.log(c + 1e-6))) for c in longitudinal.T]
-    normal = np.stack(columns, axis=1)
+    ranks = [_conditional_ranks(log_e, np.log(column + 1e-6)) for column in longitudinal.T]
+    normal = _normal_quantile(np.stack(ranks, axis=1))
     _, vectors = np.linalg.eigh(np.cov(normal, rowvar=False))
     return _conditional_ranks(log_e, normal @ vectors[:, -1])
 
@@ -226,7 +240,7 @@ def _window(distance: Floats, config: FastCaloSimConfig) -> Floats:
     """Epanechnikov weights of the showers at a distance in log E from a node."""
     distance = np.abs(distance)
     nearest = np.partition(distance, config.min_rows - 1)[config.min_rows - 1]
-    return np.maximum(1 - (distance / max(config.window, nearest * 1.001)) ** 2, 0)
+    return np.asarray(np.maximum(1 - (distance / max(config.window, nearest * 1.001)) ** 2, 0))
 
 
 def _scale(values: Floats, distance: Floats, weight: Floats) -> Floats:
@@ -237,7 +251,7 @@ def _scale(values: Floats, distance: Floats, weight: Floats) -> Floats:
     slope = (w * (d - mean_d) * core).sum(axis=0) / (w * (d - mean_d) ** 2).sum()
     at_node = mean - slope * mean_d
     power = np.clip(slope / np.maximum(at_node, 0.1 * mean + 1e-30), -1.5, 1.5)
-    return values * np.exp(-power * d)
+    return np.asarray(values * np.exp(-power * d))
 
 
 def _gaussianise(values: Floats, weight: Floats, z: Floats) -> tuple[Floats, Floats]:
@@ -258,7 +272,7 @@ def _gaussianise(values: Floats, weight: Floats, z: Floats) -> tuple[Floats, Flo
     for j, (x, w) in enumerate(zip(values.T, weight.T, strict=True)):
         if w.sum() <= 0:
             continue
-        distinct, inverse = np.unique(x, return_inverse=True)
+        inverse = np.unique(x, return_inverse=True)[1]
         step = np.bincount(inverse, w)
         upto = np.cumsum(step)
         centre = (upto - 0.5 * step) / upto[-1]
@@ -293,7 +307,7 @@ def _calibrate(
     fraction, share = values[:, 1:first_ring], values[:, first_ring:]
     wanted_fraction = weight @ fraction
     wanted_ring = weight @ (fraction[:, rings.layer] * share)
-    normal = np.random.Generator(np.random.Philox(key=0)).standard_normal((4096, len(rotation)))
+    normal = np.random.Generator(np.random.Philox(key=0)).standard_normal((2048, len(rotation)))
     correlated = normal @ rotation.T
     drawn = np.stack(
         [np.interp(x, z, q) for x, q in zip(correlated.T, quantiles, strict=True)], axis=1

@@ -20,6 +20,7 @@ __all__ = ["fit_lateral"]
 
 Floats = NDArray[np.float64]
 
+_MIN_JOINT = 0.01  # of the showers must have energy in two rings for their covariance to count
 _MIN_DISPERSION, _MAX_DISPERSION = 1.05, 20.0
 
 
@@ -48,7 +49,7 @@ def fit_lateral(
     w = weight[:, None] * (e > 0)
     w /= w.sum(axis=0).clip(min=1e-12)
     dipole = share @ np.exp(1j * rings.sector_centres)
-    signal, noise_free = _common_factors(dipole, weight, n_factors)
+    signal, noise_free = _common_factors(dipole, e > 0, weight, n_factors)
     loadings = np.zeros((rings.n_rings, n_factors))
     log_hit_energy, dispersion = np.zeros(rings.n_rings), np.zeros(rings.n_rings)
     loadings[rings.divided] = signal
@@ -69,16 +70,18 @@ def fit_lateral(
 
 def _cumulative(energy: Floats) -> Floats:
     """Fraction of the energy inside the middle of each ring."""
-    return (np.cumsum(energy) - 0.5 * energy) / max(energy.sum(), 1e-12)
+    return np.asarray((np.cumsum(energy) - 0.5 * energy) / max(energy.sum(), 1e-12))
 
 
 def _common_factors(
-    dipole: NDArray[np.complex128], weight: Floats, n_factors: int
+    dipole: NDArray[np.complex128], occupied: NDArray[np.bool_], weight: Floats, n_factors: int
 ) -> tuple[Floats, Floats]:
     """Factor analysis of the dipole moments of the rings.
 
     Args:
-        dipole: First Fourier coefficient of the shares of the sectors, shape (N, R).
+        dipole: First Fourier coefficient of the shares of the sectors, shape (N, R); zero where a
+            ring is empty.
+        occupied: Where it is not, shape (N, R).
         weight: Weights of the showers, shape (N,).
         n_factors: Number of common factors.
 
@@ -86,7 +89,9 @@ def _common_factors(
         Loadings of the factors, shape (R, n_factors), and the mean square of the dipole moment
         that they give, shape (R,).
     """
+    joint = (occupied * weight[:, None]).T @ occupied
     covariance = ((dipole.conj() * weight[:, None]).T @ dipole).real
+    covariance = np.where(joint > _MIN_JOINT, covariance / joint.clip(min=_MIN_JOINT), 0)
     sigma = np.sqrt(np.diag(covariance)).clip(min=1e-12)
     correlation = covariance / np.outer(sigma, sigma)
     common = np.full(len(sigma), 0.5)
@@ -148,7 +153,8 @@ def _fit_hits(e: Floats, share: Floats, w: Floats, dipole_squared: Floats) -> tu
         if resolved[i]:
             outermost = dispersion[i]
         dispersion[i] = outermost
-    return np.where(dispersion > _MIN_DISPERSION, log_both - np.log(dispersion), log_hit), dispersion
+    log_hit = np.where(dispersion > _MIN_DISPERSION, log_both - np.log(dispersion), log_hit)
+    return log_hit, dispersion
 
 
 def _bisect(function: Callable[[Floats], Floats], n: int) -> Floats:
@@ -158,4 +164,4 @@ def _bisect(function: Callable[[Floats], Floats], n: int) -> Floats:
         middle = 0.5 * (below + above)
         positive = function(middle) > 0
         below, above = np.where(positive, middle, below), np.where(positive, above, middle)
-    return 0.5 * (below + above)
+    return np.asarray(0.5 * (below + above))

@@ -98,7 +98,7 @@ class Rings:
     @property
     def sector_centres(self) -> Floats:
         """Angle alpha of the middle of each sector in rad, shape (n_sectors,)."""
-        return (np.arange(self.n_sectors) + 0.5) * (2 * np.pi / self.n_sectors)
+        return np.linspace(0, 2 * np.pi, 2 * self.n_sectors + 1)[1::2]
 
     def nearest_divided(self, layer: int) -> slice:
         """The rings of the divided layer that is nearest to a layer (itself if it is divided)."""

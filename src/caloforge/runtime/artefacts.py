@@ -98,12 +98,21 @@ def load(model: str | Path, particle: str | int | None = None, *, threads: int =
     folder = find_artefact(model, particle)
     card = Card.read(folder)
     if card.runtime == "onnx":
-        from caloforge.runtime.onnx import OnnxGenerator
+        from caloforge.runtime.onnx import MODEL, OnnxGenerator
 
+        _check_names(card, folder, MODEL)
         return OnnxGenerator(card, folder, threads=threads)
-    from caloforge.runtime.parametric import ParametricGenerator
+    from caloforge.runtime.parametric import PARAMETERS, ParametricGenerator
 
+    _check_names(card, folder, PARAMETERS)
     return ParametricGenerator(card, folder)
+
+
+def _check_names(card: Card, folder: Path, file: str) -> None:
+    # What the card does not name has not been checked against a hash.
+    if file not in card.files:
+        msg = f"artefact {folder}: its card does not name {file} among its files"
+        raise ArtefactError(msg)
 
 
 def _zoo() -> Path:

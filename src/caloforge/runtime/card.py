@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from caloforge.detector import Detector, detector_from_json
 from caloforge.errors import ArtefactError
+from caloforge.particles import particle_name
 
 __all__ = ["CARD", "Card", "Measurement", "Tensor", "Training", "card_schema", "file_sha256"]
 
@@ -86,6 +87,19 @@ class Card(_Part):
     references: tuple[str, ...] = ()
     files: dict[str, Sha256]
     """SHA-256 of every other file of the artefact."""
+
+    @field_validator("particle")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        return particle_name(value)
+
+    @field_validator("energy_range")
+    @classmethod
+    def _increasing(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] > value[1]:
+            msg = f"goes from {value[0]:g} to {value[1]:g} GeV, must not decrease"
+            raise ValueError(msg)
+        return value
 
     @classmethod
     def read(cls, folder: Path) -> Card:

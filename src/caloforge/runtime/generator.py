@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from caloforge.detector import Detector
-from caloforge.errors import DetectorError, EnergyError
+from caloforge.errors import CaloforgeError, DetectorError, EnergyError
 from caloforge.random import Purpose, shower_rng
 from caloforge.runtime.card import Card
 from caloforge.showers import Showers
@@ -67,11 +67,16 @@ class Generator(ABC):
         Raises:
             EnergyError: An energy is not positive and finite, or out of range.
             DetectorError: The generator cannot fill that detector.
+            CaloforgeError: Another argument is out of range.
         """
         energy = np.atleast_1d(np.asarray(energies, dtype=np.float64))
         if energy.ndim == 2 and energy.shape[1] == 1:
             energy = energy[:, 0]
         self.check_energies(energy, extrapolate=extrapolate)
+        for name, value, least in (("batch", batch, 1), ("first", first, 0)):
+            if value < least:
+                msg = f"{name}: got {value}, must be at least {least}"
+                raise CaloforgeError(msg)
         readout = self.readout(detector)
         parts = []
         for start in range(0, max(1, len(energy)), batch):

@@ -68,10 +68,13 @@ class OnnxGenerator(Generator):
         width = {item.name: item.shape[1:] for item in (*self.card.inputs, *self.card.outputs)}
         width[ENERGY], width[DEPOSITS] = (1,), (self.detector.n_cells,)
         for item in (*inputs.values(), *outputs.values()):
-            if item.type != "tensor(float)" or tuple(item.shape[1:]) != width[item.name]:
+            free, *rest = item.shape or [0]
+            fits = tuple(rest) == width[item.name] and not isinstance(free, int)
+            if item.type != "tensor(float)" or not fits or not isinstance(rest[0], int):
+                legal = ", ".join(map(str, width[item.name]))
                 msg = (
                     f"artefact {self.folder}: {item.name!r} of {MODEL} is {item.type} of shape "
-                    f"{item.shape}, must be tensor(float) of shape (N, {width[item.name]})"
+                    f"{item.shape}, must be tensor(float) of shape (N, {legal}) for any N"
                 )
                 raise ArtefactError(msg)
         return int(inputs[NOISE].shape[1])

@@ -47,6 +47,10 @@ class GeneratorSource:
         """The generator, loaded on first use."""
         return load(self.artefact, threads=self.threads)
 
+    def __getstate__(self) -> dict[str, object]:
+        # Each worker process loads its own generator: a network cannot be sent.
+        return {key: value for key, value in self.__dict__.items() if key != "generator"}
+
     def block(self, first: int, count: int) -> list[Showers]:
         """The showers ``first`` to ``first + count``."""
         return [

@@ -20,6 +20,8 @@ __all__ = ["Showers"]
 
 FloatArray = NDArray[np.float64]
 _OPTIONAL = ("overflow", "entry_point", "direction", "leakage")
+SIGNED = ("entry_point", "direction")
+"""What may be negative."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +53,12 @@ class Showers:
     leakage: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        n = len(self.energy)
-        self._set("energy", np.asarray(self.energy, dtype=np.float64), (n,))
-        self._set(
-            "deposits", np.asarray(self.deposits, dtype=np.float32), (n, self.detector.n_cells)
-        )
+        energy = np.asarray(self.energy, dtype=np.float64)
+        n = energy.size
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+            deposits = np.asarray(self.deposits, dtype=np.float32)
+        self._set("energy", energy, (n,))
+        self._set("deposits", deposits, (n, self.detector.n_cells))
         shapes = ((n, self.detector.n_layers), (n, 2), (n, 3), (n,))
         for name, shape in zip(_OPTIONAL, shapes, strict=True):
             value = getattr(self, name)
@@ -70,7 +73,7 @@ class Showers:
         if value.shape != shape:
             msg = f"{name}: has shape {value.shape}, must be {shape} for {self.detector.name!r}"
             raise ShowersError(msg)
-        signed = name in {"entry_point", "direction"}
+        signed = name in SIGNED
         # The smallest and largest value say it all: both are NaN if any value is.
         if value.size and not (
             np.isfinite(value.max()) and np.isfinite(value.min()) and (signed or value.min() >= 0)

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.atomic import replacing
+from caloforge.atomic import check_new, replacing
 from caloforge.detector import CylindricalLayer, Detector, RectangularLayer
-from caloforge.errors import DetectorError, OutputError, ShowersError
+from caloforge.errors import DetectorError, ShowersError
 from caloforge.showers.container import Showers
 from caloforge.showers.files import BLOCK, ShowerFile, ShowerSink
 from caloforge.showers.formats import FormatName
@@ -83,9 +83,7 @@ def convert_file(
         CaloforgeError: A file or an argument is wrong.
     """
     target = Path(target)
-    if target.exists() and not overwrite:
-        msg = f"output {target}: exists already; choose another name or add --overwrite"
-        raise OutputError(msg)
+    check_new(target, overwrite=overwrite)
     with ShowerFile(source, source_detector) as file:
         same = detector is None or detector.same_readout(file.detector)
         matrix = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -12,9 +13,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.atomic import replacing
+from caloforge.atomic import check_new, reason, replacing
 from caloforge.detector import Detector, detector_from_json, detector_to_json, load_detector
-from caloforge.errors import FileFormatError, OutputError
+from caloforge.errors import FileFormatError
 from caloforge.particles import particle_name
 from caloforge.showers.container import Showers
 from caloforge.showers.formats import FORMATS, OPTIONAL, Format, FormatName, choose_format
@@ -41,6 +42,7 @@ class ShowerFile:
         detector: What its showers are recorded in.
         particle: PDG name of the particle, empty where the file does not say.
         run: How the file was made, where it says so.
+        split: Part of each row: shape (N,), 0 train, 1 validation, 2 test; None if there is none.
     """
 
     def __init__(self, path: str | Path, detector: str | Path | Detector | None = None) -> None:
@@ -60,11 +62,10 @@ class ShowerFile:
             self.format = self._find_format()
             self.detector = self._find_detector(detector)
             self._count = self.format.check(self._file, self.detector, str(self.path))
-            self.particle = self._find_particle()
-            self.run = json.loads(str(self._file.attrs.get(_RUN, "{}")))
-            if "split" in self._file and self._file["split"].shape != (self._count,):
-                msg = f"file {self.path}: 'split' must have shape {(self._count,)}"
-                raise FileFormatError(msg)
+            name = self._attribute("particle")
+            self.particle = particle_name(name) if name else ""
+            self.run = self._find_run()
+            self.split = self._find_split()
         except BaseException:
             self._file.close()
             raise
@@ -84,8 +85,13 @@ class ShowerFile:
         return self._count
 
     def energies(self, rows: slice = slice(None)) -> NDArray[np.float64]:
-        """Incident energies: shape (N,), GeV."""
-        return self.format.energies(self._file, rows)
+        """Incident energies: shape (N,), GeV.
+
+        Raises:
+            FileFormatError: The file is damaged.
+        """
+        with self._reading():
+            return self.format.energies(self._file, rows)
 
     def raw(self, rows: slice) -> dict[str, NDArray[np.floating]]:
         """Energies (GeV), deposits (N, n_cells) and the rest, unchecked, by their name in Showers.
@@ -93,7 +99,7 @@ class ShowerFile:
         Raises:
             FileFormatError: The file is damaged.
         """
-        try:
+        with self._reading():
             extra = {
                 key: np.asarray(self._file[key][rows], dtype=np.float64)
                 for key in OPTIONAL
@@ -101,9 +107,6 @@ class ShowerFile:
             }
             deposits = self.format.deposits(self._file, self.detector, rows)
             return {"energy": self.energies(rows), "deposits": deposits, **extra}
-        except OSError as error:
-            msg = f"file {self.path}: is damaged: {str(error).splitlines()[0]}"
-            raise FileFormatError(msg) from None
 
     def read(self, start: int = 0, stop: int | None = None) -> Showers:
         """The showers ``start`` to ``stop``.
@@ -121,7 +124,7 @@ class ShowerFile:
 
     def blocks(self, size: int = BLOCK) -> Iterator[Showers]:
         """All showers, ``size`` at a time."""
-        for start in range(0, len(self), size):
+        for start in range(0, max(1, len(self)), size):  # no showers are one empty block
             yield self.read(start, start + size)
 
     def rows_of(self, split: Split) -> NDArray[np.bool_]:
@@ -133,31 +136,36 @@ class ShowerFile:
         if split not in _SPLITS:
             msg = f"split: {split!r} is not known, must be one of {', '.join(_SPLITS)}"
             raise FileFormatError(msg)
-        parts = self.split
-        if parts is None:
+        if self.split is None:
             msg = f"file {self.path}: is not split into train, validation and test"
             raise FileFormatError(msg)
-        chosen: NDArray[np.bool_] = parts == _SPLITS[split]
+        chosen: NDArray[np.bool_] = self.split == _SPLITS[split]
         return chosen
-
-    @property
-    def split(self) -> NDArray[np.int8] | None:
-        """Part of each row: shape (N,), 0 train, 1 validation, 2 test; None if there is none."""
-        if "split" not in self._file:
-            return None
-        return np.asarray(self._file["split"][:], dtype=np.int8)
 
     @property
     def split_counts(self) -> dict[str, int]:
         """Rows of each part; empty where the file is not split."""
-        if "split" not in self._file:
+        if self.split is None:
             return {}
-        return {name: int(self.rows_of(name).sum()) for name in ("train", "validation", "test")}
+        return {name: int((self.split == number).sum()) for name, number in _SPLITS.items()}
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            msg = f"file {self.path}: is damaged: {reason(error)}"
+            raise FileFormatError(msg) from None
+
+    def _attribute(self, key: str) -> str:
+        value = self._file.attrs.get(key, "")
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
     def _find_format(self) -> Format:
         keys = list(self._file)
         for candidate in FORMATS.values():
             if candidate.energy_key in keys and candidate.deposit_keys(self._file):
+                candidate.check_types(self._file, str(self.path))
                 return candidate
         wanted = " or ".join(
             f"{name} ({fmt.energy_key}, {'layer_0' if name == 'calogan' else 'showers'}, ...)"
@@ -173,7 +181,7 @@ class ShowerFile:
         if detector is not None:
             return load_detector(detector)
         if _DETECTOR in self._file.attrs:
-            return detector_from_json(str(self._file.attrs[_DETECTOR]), f"file {self.path}")
+            return detector_from_json(self._attribute(_DETECTOR), f"file {self.path}")
         guess = self.format.guess_detector(self._file)
         if guess is None:
             keys = self.format.deposit_keys(self._file)
@@ -182,9 +190,30 @@ class ShowerFile:
             raise FileFormatError(msg)
         return guess
 
-    def _find_particle(self) -> str:
-        name = self._file.attrs.get("particle", "")
-        return particle_name(str(name)) if name else ""
+    def _find_run(self) -> dict[str, object]:
+        try:
+            run = json.loads(self._attribute(_RUN) or "{}")
+        except json.JSONDecodeError:
+            run = None
+        if not isinstance(run, dict):
+            msg = f"file {self.path}: the attribute {_RUN!r} must be a JSON object"
+            raise FileFormatError(msg)
+        return run
+
+    def _find_split(self) -> NDArray[np.int8] | None:
+        if "split" not in self._file:
+            return None
+        split = self._file["split"]
+        if isinstance(split, h5py.Dataset) and split.shape == (self._count,):
+            with self._reading():
+                values = np.asarray(split[:])
+            if np.isin(values, list(_SPLITS.values())).all():
+                return values.astype(np.int8)
+        msg = (
+            f"file {self.path}: 'split' must have shape {(self._count,)} and hold 0 (train), "
+            "1 (validation) or 2 (test)"
+        )
+        raise FileFormatError(msg)
 
 
 def open_showers(path: str | Path, detector: str | Path | Detector | None = None) -> ShowerFile:
@@ -242,9 +271,7 @@ def write_showers(
         DetectorError: The detector does not fit the format.
     """
     path = Path(path)
-    if path.exists() and not overwrite:
-        msg = f"output {path}: exists already; choose another name or overwrite it"
-        raise OutputError(msg)
+    check_new(path, overwrite=overwrite)
     with replacing(path) as beside, ShowerSink(beside, format=format) as sink:
         sink.append(showers)
 
@@ -333,26 +360,23 @@ class ShowerSink:
 
 
 def _open(path: Path) -> h5py.File:
-    if not path.exists():
-        msg = f"file {path}: does not exist"
-        raise FileFormatError(msg)
-    if path.is_dir():
-        msg = f"file {path}: is a folder, must be an HDF5 file"
-        raise FileFormatError(msg)
-    if path.stat().st_size == 0:
-        msg = f"file {path}: is empty, must be an HDF5 file of showers"
-        raise FileFormatError(msg)
     try:
-        return h5py.File(path, "r")
-    except PermissionError:
-        msg = f"file {path}: no permission to read it"
-        raise FileFormatError(msg) from None
-    except OSError as error:
-        text = str(error)
-        if "truncated" in text:
-            msg = f"file {path}: is truncated; fetch or make it again"
-        elif "signature" in text:
-            msg = f"file {path}: is not an HDF5 file"
+        if path.is_dir():
+            what = "is a folder, must be an HDF5 file"
+        elif path.stat().st_size == 0:
+            what = "is empty, must be an HDF5 file of showers"
         else:
-            msg = f"file {path}: cannot be opened as HDF5: {text.splitlines()[0]}"
-        raise FileFormatError(msg) from None
+            return h5py.File(path, "r")
+    except FileNotFoundError:
+        what = "does not exist"
+    except PermissionError:
+        what = "no permission to read it"
+    except OSError as error:
+        if "truncated" in str(error):
+            what = "is truncated; fetch or make it again"
+        elif "signature" in str(error):
+            what = "is not an HDF5 file"
+        else:
+            what = f"cannot be opened as HDF5: {reason(error)}"
+    msg = f"file {path}: {what}"
+    raise FileFormatError(msg)

@@ -121,10 +121,12 @@ class Output:
         trace: TracebackType | None,
     ) -> None:
         # A run that fails or is interrupted keeps what it has, if it has anything.
-        if error is not None and self._waiting:
-            with self._reporting():
-                self._flush()
-        self._release(remove=self._complete or not self.done)
+        try:
+            if error is not None and self._waiting:
+                with self._reporting():
+                    self._flush()
+        finally:
+            self._release(remove=self._complete or not self.done)
 
     def append(self, showers: Sequence[Showers]) -> None:
         """Add the next showers, in order.
@@ -176,7 +178,7 @@ class Output:
             )
             raise OutputError(msg)
         if manifest.exists() and self._resume:
-            self._check_same(json.loads(manifest.read_text("utf-8")), str(manifest))
+            self._check_same(_read_manifest(manifest), str(manifest))
             self.done = self._count_segments()
         else:
             self._refuse_existing()
@@ -282,6 +284,17 @@ class Output:
             )
             msg = f"output {self.paths[0]}: cannot be written: {reason(error)}{kept}"
             raise OutputError(msg) from None
+
+
+def _read_manifest(path: Path) -> dict[str, object]:
+    try:
+        run = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        run = None
+    if not isinstance(run, dict):
+        msg = f"output: {path} is damaged, the run cannot be resumed; drop it (--overwrite)"
+        raise OutputError(msg)
+    return run
 
 
 def _short(value: object) -> str:

@@ -134,7 +134,7 @@ def _in_order(pipes: Sequence[Connection], ranges: Sequence[Range]) -> Iterator[
     while due < len(ranges):
         while idle and given < min(len(ranges), due + ahead):
             pipe = idle.pop()
-            pipe.send(ranges[given])
+            _send(pipe, ranges[given])
             busy[pipe] = given
             given += 1
         for pipe in cast("list[Connection]", wait(list(busy))):
@@ -145,12 +145,21 @@ def _in_order(pipes: Sequence[Connection], ranges: Sequence[Range]) -> Iterator[
             due += 1
 
 
+_DIED = "a worker process died: it was killed, or memory ran out (try fewer --workers)"
+
+
+def _send(pipe: Connection, block: Range) -> None:
+    try:
+        pipe.send(block)
+    except (BrokenPipeError, ConnectionResetError):
+        raise RuntimeError(_DIED) from None
+
+
 def _receive(pipe: Connection) -> list[Showers]:
     try:
         result = pipe.recv()
     except (EOFError, ConnectionResetError):
-        msg = "a worker process died: it was killed, or memory ran out (try fewer --workers)"
-        raise RuntimeError(msg) from None
+        raise RuntimeError(_DIED) from None
     if isinstance(result, CaloforgeError):
         raise result
     if isinstance(result, str):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.detector import Detector
+from caloforge.showers.container import SIGNED
 from caloforge.showers.files import BLOCK, ShowerFile
 
 __all__ = ["FileReport", "LayerReport", "inspect_file"]
@@ -114,14 +115,13 @@ class _Look:
 
     def add(self, arrays: dict[str, NDArray[np.floating]]) -> None:
         energy, deposits = arrays["energy"], arrays["deposits"]
-        everything = np.concatenate(
-            [deposits, energy[:, None], *([arrays["overflow"]] if "overflow" in arrays else [])],
-            axis=1,
-        )
+        columns = {key: values.reshape(len(energy), -1) for key, values in arrays.items()}
+        everything = np.concatenate(list(columns.values()), axis=1)
+        unsigned = [values for key, values in columns.items() if key not in SIGNED]
         marks = {
             "not a number": np.isnan(everything).any(axis=1),
             "infinite": np.isinf(everything).any(axis=1),
-            "negative": (everything < 0).any(axis=1) | (energy <= 0),
+            "negative": (np.concatenate(unsigned, axis=1) < 0).any(axis=1) | (energy <= 0),
         }
         for kind, rows in marks.items():
             self.bad[kind] += int(rows.sum())
@@ -187,8 +187,14 @@ class _Look:
                 f"{absurd} showers have over {_ABSURD_RESPONSE:g} times their incident energy: "
                 "are energies in GeV and deposits in MeV?"
             )
-        pairs = np.column_stack([energy, response])
-        twins = len(pairs) - len(np.unique(pairs, axis=0))
+        order = np.argsort(response)
+        twins = int(
+            (
+                (np.diff(response[order]) == 0)
+                & (np.diff(energy[order]) == 0)
+                & (response[order][1:] > 0)
+            ).sum()
+        )
         if twins:
             found.append(f"{twins} showers are copies of another")
         if not file.particle:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from caloforge.atomic import replacing
-from caloforge.errors import CaloforgeError, FileFormatError, OutputError
+from caloforge.atomic import check_new, replacing
+from caloforge.errors import CaloforgeError, FileFormatError
 from caloforge.random import check_seed
 from caloforge.showers.files import BLOCK, ShowerFile, ShowerSink
 
@@ -40,12 +40,10 @@ def split_file(
             or written.
     """
     target = Path(target)
-    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
+    if not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-9):
         msg = f"fractions: got {fractions}, must not be negative and sum to 1"
         raise CaloforgeError(msg)
-    if target.exists() and not overwrite:
-        msg = f"output {target}: exists already; choose another name or add --overwrite"
-        raise OutputError(msg)
+    check_new(target, overwrite=overwrite)
     with ShowerFile(source) as file:
         if file.split is not None:
             msg = f"file {source}: is split already; a row's part must not change"

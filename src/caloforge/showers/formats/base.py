@@ -73,14 +73,30 @@ class Format(ABC):
         self, file: Mapping[str, h5py.Dataset], detector: Detector, rows: slice
     ) -> NDArray[np.float32]:
         """Deposits: shape (N, n_cells), MeV."""
-        parts = [np.asarray(file[key][rows], dtype=np.float32) for key in self.shapes(detector)]
-        return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+        keys = self.shapes(detector)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+            parts = [np.asarray(file[key][rows], dtype=np.float32) for key in keys]
+        flat = [part.reshape(len(part), int(np.prod(part.shape[1:]))) for part in parts]
+        return np.concatenate(flat, axis=1)
+
+    def check_types(self, file: Mapping[str, h5py.Dataset], where: str) -> None:
+        """Refuse what is no dataset of numbers.
+
+        Raises:
+            FileFormatError: A dataset is a group or has a wrong type.
+        """
+        for key in (self.energy_key, *self.deposit_keys(file), *OPTIONAL):
+            if key in file and not (
+                isinstance(file[key], h5py.Dataset) and file[key].dtype.kind in "fiu"
+            ):
+                msg = f"file {where}: {key!r} must be a dataset of numbers"
+                raise FileFormatError(msg)
 
     def check(self, file: Mapping[str, h5py.Dataset], detector: Detector, where: str) -> int:
         """Number of showers, once all datasets have the right shapes.
 
         Raises:
-            FileFormatError: A dataset is missing or has a wrong shape or type.
+            FileFormatError: A dataset is missing or has a wrong shape.
         """
         expected: dict[str, tuple[int, ...]] = {self.energy_key: (1,), **self.shapes(detector)}
         optional = ((detector.n_layers,), (2,), (3,), ())
@@ -92,9 +108,6 @@ class Format(ABC):
                 msg = f"file {where}: the dataset {key!r} is missing"
                 raise FileFormatError(msg)
             dataset = file[key]
-            if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
-                msg = f"file {where}: {key!r} must be a dataset of numbers"
-                raise FileFormatError(msg)
             count = dataset.shape[0] if count is None and dataset.ndim else count
             flat = key == self.energy_key and dataset.shape == (count,)
             if dataset.shape != (count, *shape) and not flat:

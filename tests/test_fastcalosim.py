@@ -1,0 +1,192 @@
+"""The FastCaloSim parametrisation: exact energies, reproducible showers, profiles of the fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from caloforge.detector import CylindricalLayer, Detector, load_detector
+from caloforge.errors import ArtefactError, DetectorError, EnergyError, ShowersError
+from caloforge.evaluation.closure import compare_layers
+from caloforge.models.fastcalosim import FastCaloSim, FastCaloSimConfig, Hits
+from caloforge.models.rings import Rings
+from caloforge.random import Purpose, shower_rng
+from caloforge.showers import Showers, read_showers
+
+CALOGAN = load_detector("calogan")
+SMALL = Detector(
+    "small",
+    (
+        CylindricalLayer((0.0, 10.0), (0.0, 5.0, 20.0), 1),
+        CylindricalLayer((10.0, 60.0), (0.0, 5.0, 10.0, 20.0, 40.0), 8),
+    ),
+)
+QUICK = FastCaloSimConfig(n_nodes=5, n_bins=(2,), min_rows=400, n_factors=2)
+
+
+def toy_showers(n: int) -> Showers:
+    """Showers of gamma distributed deposits whose layer fractions depend on the energy."""
+    rng = np.random.default_rng(3)
+    energy = rng.uniform(1, 100, n)
+    first = 0.4 * energy[:, None] ** -0.3 * np.array([0.8, 0.2])
+    rings = np.array([0.5, 0.3, 0.15, 0.05]) / 8
+    second = (1 - first.sum(1))[:, None] * np.tile(rings, 8)
+    mean = 950 * energy[:, None] * np.hstack([first, second])
+    deposits = rng.gamma(np.maximum(mean / 20, 1e-3)) * 20
+    return Showers(SMALL, energy, deposits.astype(np.float32), "e+")
+
+
+def rngs(n: int, first: int = 0) -> list[np.random.Generator]:
+    return [shower_rng(5, first + i, Purpose.GENERATOR) for i in range(n)]
+
+
+def deposits(hits: Hits, detector: Detector) -> NDArray[np.float64]:
+    return detector.digitise(hits.x, hits.y, hits.z, hits.energy, hits.shower, hits.n_showers)[0]
+
+
+@pytest.fixture(scope="module")
+def toy() -> FastCaloSim:
+    return FastCaloSim.fit(toy_showers(3000), QUICK)
+
+
+@pytest.fixture(scope="module")
+def train(shared: Path) -> Showers:
+    return read_showers(shared / "data/eplus-voxels.h5", split="train")
+
+
+@pytest.fixture(scope="module")
+def eplus(train: Showers) -> FastCaloSim:
+    config = FastCaloSimConfig(n_nodes=6, n_bins=(3,))
+    return FastCaloSim.fit(Showers(train.detector, train.energy, train.deposits, "e+"), config)
+
+
+def test_hits_lie_in_the_detector_and_are_sorted(toy: FastCaloSim) -> None:
+    hits = toy.hits(np.linspace(1, 100, 50), rngs(50))
+    assert (np.diff(hits.shower) >= 0).all()
+    assert (hits.energy >= 0).all()
+    assert np.isfinite(hits.energy).all()
+    assert deposits(hits, SMALL).sum() == pytest.approx(hits.energy.sum(), rel=1e-9)
+
+
+def test_empty_block(toy: FastCaloSim) -> None:
+    hits = toy.hits(np.empty(0), [])
+    assert hits.n_showers == 0
+    assert hits.energy.shape == (0,)
+
+
+@pytest.mark.parametrize("block", [1, 7, 40])
+def test_showers_do_not_depend_on_the_block(toy: FastCaloSim, block: int) -> None:
+    energy = np.geomspace(1, 100, 40)
+    whole = toy.hits(energy, rngs(40))
+    for start in range(0, 40, block):
+        part = toy.hits(
+            energy[start : start + block], rngs(len(energy[start : start + block]), start)
+        )
+        same = (whole.shower >= start) & (whole.shower < start + block)
+        for name in ("x", "y", "z", "energy"):
+            np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[same])
+        np.testing.assert_array_equal(part.shower, whole.shower[same] - start)
+
+
+def test_arrays_round_trip(toy: FastCaloSim, tmp_path: Path) -> None:
+    arrays = toy.arrays()
+    np.savez_compressed(tmp_path / "toy.npz", allow_pickle=False, **arrays)
+    with np.load(tmp_path / "toy.npz", allow_pickle=False) as file:
+        again = FastCaloSim.from_arrays(SMALL, dict(file))
+    energy = np.array([1.0, 33.0, 100.0])
+    np.testing.assert_array_equal(
+        toy.hits(energy, rngs(3)).energy, again.hits(energy, rngs(3)).energy
+    )
+
+
+def test_arrays_must_be_complete_and_fit_the_detector(toy: FastCaloSim) -> None:
+    arrays = toy.arrays()
+    with pytest.raises(ArtefactError, match="use the detector that it was fitted on"):
+        FastCaloSim.from_arrays(load_detector("lar-voxels"), arrays)
+    del arrays["rotation"]
+    with pytest.raises(ArtefactError, match="rotation missing"):
+        FastCaloSim.from_arrays(SMALL, arrays)
+
+
+@pytest.mark.parametrize("energy", [0.9, 101.0, -1.0, np.nan])
+def test_energy_out_of_range(toy: FastCaloSim, energy: float) -> None:
+    with pytest.raises(EnergyError, match=r"energy: got .* GeV, must be between 1 and 100 GeV"):
+        toy.hits(np.array([10.0, energy]), rngs(2))
+
+
+def test_extrapolation_scales_the_deposit(toy: FastCaloSim) -> None:
+    edge = toy.hits(np.array([100.0]), rngs(1)).energy.sum()
+    beyond = toy.hits(np.array([200.0]), rngs(1), extrapolate=True).energy.sum()
+    assert beyond == pytest.approx(2 * edge)
+    with pytest.raises(EnergyError, match="must be positive"):
+        toy.hits(np.array([0.0]), rngs(1), extrapolate=True)
+
+
+def test_fit_refuses_what_it_cannot_fit() -> None:
+    few = toy_showers(100)
+    with pytest.raises(ShowersError, match="must be at least min_rows = 400"):
+        FastCaloSim.fit(few, QUICK)
+    empty = Showers(SMALL, np.full(500, 10.0), np.zeros((500, SMALL.n_cells), np.float32))
+    with pytest.raises(ShowersError, match="no deposit"):
+        FastCaloSim.fit(empty, QUICK)
+    cells = Showers(CALOGAN, np.full(500, 10.0), np.ones((500, CALOGAN.n_cells), np.float32))
+    with pytest.raises(DetectorError, match="cylindrical"):
+        FastCaloSim.fit(cells, QUICK)
+
+
+def test_config_is_strict() -> None:
+    with pytest.raises(ValidationError):
+        FastCaloSimConfig(bins=3)  # type: ignore[call-arg]
+    assert FastCaloSimConfig.preset("gamma") == FastCaloSimConfig()
+    assert len(FastCaloSimConfig.preset("pi+").n_bins) > 1
+
+
+def test_sectors_keep_energy_and_order() -> None:
+    showers = toy_showers(5)
+    sectors = Rings.of(SMALL).sectors(SMALL, showers.deposits)
+    assert sectors.shape == (5, 6, 8)
+    np.testing.assert_allclose(sectors.sum((1, 2)), showers.deposits.sum(1), rtol=1e-5)
+    # Ring 3 of all is the second ring of layer 1; r is the fast index of the deposits.
+    np.testing.assert_allclose(sectors[:, 3, 6], showers.deposits[:, 2 + 6 * 4 + 1])
+
+
+def test_toy_means_are_reproduced(toy: FastCaloSim) -> None:
+    showers = toy_showers(3000)
+    rows = np.flatnonzero((showers.energy > 20) & (showers.energy < 60))
+    hits = toy.hits(showers.energy[rows], rngs(len(rows)))
+    got, wanted = deposits(hits, SMALL).mean(0), showers.deposits[rows].mean(0)
+    np.testing.assert_allclose(got[:2], wanted[:2], rtol=0.03)
+    np.testing.assert_allclose(
+        got[2:].reshape(8, 4).sum(0), wanted[2:].reshape(8, 4).sum(0), rtol=0.03
+    )
+
+
+def test_positrons_close_on_the_rows_of_the_fit(eplus: FastCaloSim, train: Showers) -> None:
+    rows = np.flatnonzero((train.energy > 35) & (train.energy < 70))[::2]
+    energy = train.energy[rows]
+    hits = eplus.hits(energy, rngs(len(rows)))
+    drawn = deposits(hits, train.detector)
+    layer_sums = train.detector.layer_sums
+    expected = layer_sums(train.deposits[rows])
+    found = compare_layers(
+        energy, expected, layer_sums(drawn)[None], energies=(50.0, 1e6), n_bootstrap=20
+    )
+    assert [one.quantity for one in found[:3]] == ["response", "resolution", "layer_fraction_0"]
+    assert {one.energy for one in found} == {50.0}
+    response, resolution = found[:2]
+    assert response.value == pytest.approx(response.reference, rel=0.001)
+    assert resolution.value == pytest.approx(resolution.reference, rel=0.15)
+    for fraction, spread in zip(
+        found[2:], (expected / expected.sum(1)[:, None]).std(0), strict=True
+    ):
+        assert abs(fraction.value - fraction.reference) < 0.1 * spread
+    profile, wanted = (
+        x[:, 168:358].reshape(-1, 10, 19).mean((0, 1)) for x in (drawn, train.deposits[rows])
+    )
+    np.testing.assert_allclose(profile[:14], wanted[:14], rtol=0.04)
+    cells = deposits(hits, CALOGAN)
+    assert CALOGAN.layer_sums(cells)[:, 0].sum() == pytest.approx(drawn[:, :168].sum(), rel=0.02)
