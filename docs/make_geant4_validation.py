@@ -27,11 +27,12 @@ statistical error, which the {n} showers of the reference dominate. Widths are i
 one along y is sigma_i of table IV of the paper ([arXiv:1712.10321](https://arxiv.org/abs/1712.10321)).
 
 In short: response and layer fractions agree. With the reduced data tables `geant4-data-lite` the
-far tails of a shower are too thin, so widths are some 3-10% and occupancies 6-20% too small. The
-cause is one table: the photoelectric cross section of lead, which the reduced tables continue as
-1/E above 0.8 MeV. It falls more steeply, and photons of 1.5-5 MeV, those that travel furthest, are
-attenuated 7-10% too strongly. With that one table corrected (last section) the differences are
-gone. The official tables, which have no such continuation, could not be tried here.
+far tails of a shower are too thin, so widths are some 2-10% and occupancies 6-20% too small. The
+main cause is one table: the photoelectric cross section of lead, which the reduced tables continue
+as 1/E above 0.8 MeV. It falls more steeply, and photons of 1.5-5 MeV, those that travel furthest,
+are attenuated 7-10% too strongly. With that one table corrected (last section) widths agree and
+occupancies are 2-4% small, where only that of layer 1 is significant (deposits below 10 keV: above
+that it agrees). The official tables could not be tried here.
 
 Made with `python docs/make_geant4_validation.py SHARED`.
 """

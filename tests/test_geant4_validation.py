@@ -17,6 +17,10 @@ from caloforge.showers.production import blocks
 
 TOY = Detector("toy", (RectangularLayer((0.0, 1.0), (0.0, 1.0, 2.0), (0.0, 1.0, 2.0, 3.0)),))
 
+# The reduced tables attenuate photons of a few MeV in lead too strongly, which thins the far tails
+# by about this share: see docs/geant4-validation.md.
+KNOWN = {"width": 0.05, "occupancy": 0.1}
+
 
 def toy(images: list[list[list[float]]]) -> Showers:
     deposits = np.array(images).reshape(len(images), -1)
@@ -55,7 +59,6 @@ def test_against_the_calogan_authors(shared: Path, monkeypatch: pytest.MonkeyPat
     made = blocks(source, 0, 2 * len(reference), block_size=8, workers=2, isolated=True)
     showers = Showers.concatenate([block[0] for block in made])
     for item in compare_matched(reference, showers):
-        # The reduced tables attenuate photons of a few MeV in lead too strongly, which thins the
-        # far tails: see docs/geant4-validation.md.
-        tolerance = 0.25 if item.quantity.startswith("occupancy") else 0.05
-        assert abs(item.pull) < 4 or abs(item.showers / item.reference - 1) < tolerance, item
+        known = next((share for name, share in KNOWN.items() if name in item.quantity), 0.0)
+        difference = abs(item.showers - item.reference)
+        assert difference < known * item.reference + 4 * item.error, item

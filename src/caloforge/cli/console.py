@@ -35,35 +35,43 @@ _stderr = Console(stderr=True)
 
 
 class _Rate(ProgressColumn):
-    """Showers per second."""
+    """How many are done per second."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.4g} showers/s", style="progress.data.speed")
+        text = "" if speed is None else f"{speed:,.4g} {self._unit}/s"
+        return Text(text, style="progress.data.speed")
 
 
 @contextmanager
-def bar(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+def bar(
+    what: str, total: int, *, quiet: bool, unit: str = "showers"
+) -> Iterator[Callable[[int], None]]:
     """A progress bar on standard error, from the first call on.
 
     Args:
         what: What is being done.
-        total: Number of showers.
+        total: How many there are to do.
         quiet: Show nothing.
+        unit: What they are.
 
     Yields:
-        A function to call with the number of showers done so far.
+        A function to call with the number that are done so far.
     """
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        _Rate(),
+        _Rate(unit),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
         console=_stderr,
-        disable=quiet,
+        disable=quiet or not _stderr.is_terminal,  # a log file needs no bar
     )
     task = progress.add_task(what, total=total)
 

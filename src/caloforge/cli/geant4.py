@@ -109,7 +109,7 @@ def _geant4(
             physics=PhysicsSettings("option1" if fast_em else em, physics_list, cut),
             beam=Beam.parse(spread, theta, phi),
             format=format,
-            workers=workers or os.cpu_count() or 1,
+            workers=(os.cpu_count() or 1) if workers is None else workers,
             resume=resume,
             overwrite=overwrite,
             progress=progress,
@@ -141,7 +141,7 @@ def _download(*, yes: bool, quiet: bool) -> None:
     if not agreed:
         msg = "nothing was downloaded (--yes agrees without being asked)"
         raise CaloforgeError(msg)
-    with bar("data tables", len(missing), quiet=quiet) as progress:
+    with bar("data tables", len(missing), quiet=quiet, unit="sets") as progress:
         fullsim.download_data(folder, missing, lambda data: progress(missing.index(data)))
         progress(len(missing))
     show({}, f"{folder}: has all data tables of Geant4 now", as_json=False, quiet=quiet)

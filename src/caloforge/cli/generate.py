@@ -78,7 +78,7 @@ def _generate(
             model=model,
             detector=None if detector is None else load_detector(detector),
             format=format,
-            workers=workers or os.cpu_count() or 1,
+            workers=(os.cpu_count() or 1) if workers is None else workers,
             batch=batch,
             extrapolate=extrapolate,
             resume=resume,

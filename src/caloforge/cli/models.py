@@ -28,8 +28,8 @@ def list_(*, json: Json = False) -> None:
 
     cards = [load_card(name) for name in artefact_names()]
     table = Table(box=None)
-    for column in ("model", "system", "particle", "detector", "energy / GeV", "speed / (1/s)"):
-        table.add_column(column)
+    for column in ("model", "system", "particle", "detector", "E / GeV", "showers/s"):
+        table.add_column(column, no_wrap=True)
     for card in cards:
         low, high = card.energy_range
         speed = card.speed.get("showers_per_second")
@@ -78,8 +78,10 @@ def _view(card: Card) -> Group:
     for row in rows:
         facts.add_row(*row)
     numbers = Table(title="against Geant4 (test rows)", title_justify="left", box=None)
-    for column in ("quantity", "E / GeV", "generator", "Geant4", "difference", "target"):
-        numbers.add_column(column, justify="left" if column == "quantity" else "right")
+    for column in ("quantity", "GeV", "generator", "Geant4", "difference", "target"):
+        numbers.add_column(
+            column, justify="left" if column == "quantity" else "right", no_wrap=True
+        )
     for item in card.metrics:
         digits = max(0, 2 - math.floor(math.log10(item.error))) if item.error > 0 else 4
         numbers.add_row(

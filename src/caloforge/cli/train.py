@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from caloforge.cli.console import Json, Overwrite, Quiet, Seed, show
+from caloforge.cli.console import Json, Overwrite, Quiet, Seed, bar, show
 
 __all__ = ["train"]
 
@@ -43,11 +43,23 @@ def fastcalosim(
 ) -> None:
     """Fit a FastCaloSim parametrisation on the train rows, judge it on the test rows."""
     from caloforge.export import train_fastcalosim
+    from caloforge.models.fastcalosim import FastCaloSimConfig
+    from caloforge.particles import particle_name
     from caloforge.runtime import load_card
 
-    path = train_fastcalosim(
-        output, particle=particle, data=data, cells=cells, seed=seed, overwrite=overwrite
-    )
+    config = FastCaloSimConfig.preset(particle_name(particle))
+    with bar("energies", config.n_nodes, quiet=quiet or json, unit="nodes") as progress:
+        path = train_fastcalosim(
+            output,
+            particle=particle,
+            data=data,
+            cells=cells,
+            config=config,
+            seed=seed,
+            overwrite=overwrite,
+            progress=progress,
+        )
+        progress(config.n_nodes)
     card = load_card(path)
     text = f"{path}: fitted on {card.training[0].rows:,} showers in {card.wall_time:.0f} s"
     show({"artefact": str(path)}, text, as_json=json, quiet=quiet)

@@ -20,16 +20,26 @@ References:
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.detector import CylindricalLayer, Detector
-from caloforge.evaluation.observables import Direction, coordinate, row_blocks
+from caloforge.detector import CylindricalLayer, Detector, RectangularLayer
+from caloforge.evaluation.observables import row_blocks
+from caloforge.evaluation.shower_shapes import DIRECTIONS, Direction, coordinate
 from caloforge.showers import Showers
 
-__all__ = ["high_level", "high_level_names", "low_level", "low_level_normalised"]
+__all__ = [
+    "Features",
+    "above",
+    "binned_layers",
+    "features",
+    "high_level",
+    "high_level_names",
+    "low_level",
+    "low_level_normalised",
+]
 
 FloatArray = NDArray[np.float64]
 Precision = type[np.float32] | type[np.float64]
@@ -38,6 +48,23 @@ _MEV = 1000.0  # per GeV
 _SUM = 1e-16  # added to sums of deposits that are divided by
 _LOG = 1e-8  # added to energies that a logarithm is taken of
 _LENGTH = 100.0  # mm, the unit of lengths
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """The high-level features before they are scaled.
+
+    Attributes:
+        energies: Energy of each layer: shape (N, n_layers), MeV.
+        centres: Centres of energy along eta, phi and r: shapes (N, n_layers), mm.
+        widths: Widths along eta, phi and r: shapes (N, n_layers), mm.
+        sparsity: Share of the cells without energy: shape (N, n_layers).
+    """
+
+    energies: FloatArray
+    centres: dict[Direction, FloatArray]
+    widths: dict[Direction, FloatArray]
+    sparsity: FloatArray
 
 
 def low_level(
@@ -60,7 +87,7 @@ def low_level(
     for rows in row_blocks(showers):
         energy = _MEV * showers.energy[rows, None]
         found[rows, :1] = np.log10(energy)
-        found[rows, 1:] = _above(showers.deposits[rows], threshold) / energy
+        found[rows, 1:] = above(showers.deposits[rows], threshold) / energy
     return found
 
 
@@ -96,9 +123,7 @@ def high_level(
 ) -> NDArray[np.floating]:
     """The high-level features; :func:`high_level_names` names the columns.
 
-    With x one of eta, phi, r: EC_x = sum(x E) / (sum(E) + 1e-16 MeV), width_x =
-    sqrt(max(sum(x^2 E) / (sum(E) + 1e-16 MeV) - EC_x^2, 0)), both in units of 100 mm;
-    sparsity = 1 - mean(E > 0); energies as log10(E / MeV + 1e-8).
+    Energies are log10(E / MeV + 1e-8), lengths are in units of 100 mm; see :func:`features`.
 
     Args:
         showers: N showers.
@@ -109,30 +134,21 @@ def high_level(
         Shape (N, 2 + 4 n_layers + 4 n_binned), where n_binned layers are binned in alpha (all
         layers of rectangular cells are).
     """
-    detector = showers.detector
-    binned = _binned(detector)
-    found = np.empty((len(showers), len(high_level_names(detector))), dtype)
-    for rows in row_blocks(showers):
-        deposits = _above(showers.deposits[rows], threshold)
-        layers = detector.layer_sums(deposits)
-        centres, widths = _lateral(detector, deposits)
-        hit = detector.layer_sums((deposits > 0).astype(np.float64))
-        found[rows] = np.concatenate(
-            [
-                np.log10(_MEV * showers.energy[rows, None]),
-                np.log10(layers + _LOG),
-                centres["eta"][:, binned] / _LENGTH,
-                centres["phi"][:, binned] / _LENGTH,
-                widths["eta"][:, binned] / _LENGTH,
-                widths["phi"][:, binned] / _LENGTH,
-                np.log10(layers.sum(axis=1, keepdims=True) + _LOG),
-                1.0 - hit / [layer.n_cells for layer in detector.layers],
-                centres["r"] / _LENGTH,
-                widths["r"] / _LENGTH,
-            ],
-            axis=1,
-        )
-    return found
+    found = features(showers, threshold=threshold)
+    binned = binned_layers(showers.detector)
+    columns = [
+        np.log10(_MEV * showers.energy[:, None]),
+        np.log10(found.energies + _LOG),
+        found.centres["eta"][:, binned] / _LENGTH,
+        found.centres["phi"][:, binned] / _LENGTH,
+        found.widths["eta"][:, binned] / _LENGTH,
+        found.widths["phi"][:, binned] / _LENGTH,
+        np.log10(found.energies.sum(axis=1, keepdims=True) + _LOG),
+        found.sparsity,
+        found.centres["r"] / _LENGTH,
+        found.widths["r"] / _LENGTH,
+    ]
+    return np.concatenate(columns, axis=1).astype(dtype)
 
 
 def high_level_names(detector: Detector) -> tuple[str, ...]:
@@ -143,7 +159,7 @@ def high_level_names(detector: Detector) -> tuple[str, ...]:
         >>> high_level_names(load_detector("calogan"))[:5]
         ('log_e_inc', 'log_e_0', 'log_e_1', 'log_e_2', 'centre_eta_0')
     """
-    layers, binned = range(detector.n_layers), _binned(detector)
+    layers, binned = range(detector.n_layers), binned_layers(detector)
     groups = [
         ("log_e", layers),
         ("centre_eta", binned),
@@ -159,3 +175,63 @@ def high_level_names(detector: Detector) -> tuple[str, ...]:
     for name, numbers in groups:
         names += [f"{name}_{i}" for i in numbers] if name else ["log_e_tot"]
     return tuple(names)
+
+
+def features(showers: Showers, *, threshold: float = 0.0) -> Features:
+    """What the public evaluation computes of each layer.
+
+    With x one of eta, phi, r and sums over the cells of a layer: EC_x = sum(x E) / (sum(E) + 1e-16
+    MeV), width_x = sqrt(max(sum(x^2 E) / (sum(E) + 1e-16 MeV) - EC_x^2, 0)), sparsity = 1 -
+    mean(E > 0).
+
+    Args:
+        showers: N showers.
+        threshold: Deposits below it count as zero, MeV; see :func:`low_level`.
+    """
+    detector = showers.detector
+    shape = (len(showers), detector.n_layers)
+    found = Features(
+        np.empty(shape),
+        {direction: np.empty(shape) for direction in DIRECTIONS},
+        {direction: np.empty(shape) for direction in DIRECTIONS},
+        np.empty(shape),
+    )
+    for rows in row_blocks(showers):
+        deposits = above(showers.deposits[rows], threshold)
+        for i, (layer, part) in enumerate(zip(detector.layers, detector.slices, strict=True)):
+            cells = deposits[:, part]
+            total = cells.sum(axis=1)
+            found.energies[rows, i] = total
+            found.sparsity[rows, i] = 1.0 - (cells > 0).mean(axis=1)
+            for direction in DIRECTIONS:
+                x = _public_coordinate(layer, direction)
+                centre, square = cells @ x / (total + _SUM), cells @ x**2 / (total + _SUM)
+                found.centres[direction][rows, i] = centre
+                found.widths[direction][rows, i] = np.sqrt(np.maximum(square - centre**2, 0.0))
+    return found
+
+
+def above(deposits: NDArray[np.float32], threshold: float) -> FloatArray:
+    """The deposits in double precision, those below the threshold set to zero."""
+    found = deposits.astype(np.float64)
+    if threshold > 0:
+        found[found < threshold] = 0.0
+    return found
+
+
+def binned_layers(detector: Detector) -> list[int]:
+    """Layers that have features in eta and phi: all but those of full rings."""
+    return [
+        i
+        for i, layer in enumerate(detector.layers)
+        if not (isinstance(layer, CylindricalLayer) and layer.n_alpha == 1)
+    ]
+
+
+def _public_coordinate(
+    layer: RectangularLayer | CylindricalLayer, direction: Direction
+) -> FloatArray:
+    """Coordinates of the cells of a layer, alpha counted from -pi: shape (n_cells,), mm."""
+    turned = direction != "r" and isinstance(layer, CylindricalLayer)
+    x = coordinate(layer, direction)
+    return -x if turned else x

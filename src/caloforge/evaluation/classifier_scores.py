@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Estimate", "bootstrap_auc", "calibrate", "divergence", "jsd", "roc_auc"]
+__all__ = ["Estimate", "bootstrap_auc", "calibrate_scores", "divergence", "jsd", "roc_auc"]
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]
@@ -53,13 +53,11 @@ def bootstrap_auc(
         n_bootstrap: Number of bootstrap samples.
     """
     ranks = _ranks(scores)
-    samples = [
-        _weighted_auc(ranks, labels, _resampled(labels, rng)) for _ in range(n_bootstrap)
-    ]
+    samples = [_weighted_auc(ranks, labels, _resampled(labels, rng)) for _ in range(n_bootstrap)]
     return Estimate(_weighted_auc(ranks, labels, np.ones(len(scores))), float(np.std(samples)))
 
 
-def calibrate(scores: Floats, labels: Labels, new_scores: Floats) -> Floats:
+def calibrate_scores(scores: Floats, labels: Labels, new_scores: Floats) -> Floats:
     """Probabilities of label 1 by isotonic regression, as CaloFlow and the CaloChallenge do it.
 
     Args:
@@ -125,9 +123,7 @@ def _log_likelihood(probability: Floats, labels: Labels) -> Floats:
 
 
 def _weighted_jsd(log_likelihood: Floats, labels: Labels, weights: Floats) -> float:
-    means = [
-        np.average(log_likelihood[rows], weights=weights[rows]) for rows in (labels, ~labels)
-    ]
+    means = [np.average(log_likelihood[rows], weights=weights[rows]) for rows in (labels, ~labels)]
     return float(1.0 + 0.5 * sum(means) / np.log(2.0))
 
 

@@ -1,18 +1,6 @@
-"""Observables: numbers that are computed from one shower at a time.
+"""Observables: what is histogrammed and compared, listed for any detector and computed in blocks.
 
-A function of this module takes N showers and returns an array of shape (N,), or (N, n_layers) where
-there is one number per layer. Where an observable is not defined (the width of a layer without
-energy) it is NaN: whoever makes a histogram counts those apart. :func:`observables` lists what
-applies to a detector; :func:`compute` makes them all, block by block.
-
-Notation: I_i are the deposits in the cells of layer i, E_i their sum, E_tot the sum over layers.
-Directions are those of the CaloGAN paper for rectangular cells (eta is y, phi is x) and those of
-the CaloChallenge for cylindrical voxels (eta = r cos alpha, phi = r sin alpha).
-
-References:
-    M. Paganini, L. de Oliveira, B. Nachman, CaloGAN, arXiv:1712.10321, Table IV.
-    C. Krause et al., CaloChallenge 2022, arXiv:2410.21611.
-    C. Krause, D. Shih, CaloFlow, arXiv:2106.05285 (brightest cells).
+The formulas are in :mod:`caloforge.evaluation.shower_shapes`, one function each.
 """
 
 from __future__ import annotations
@@ -20,257 +8,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.detector import CylindricalLayer, Detector, RectangularLayer
-from caloforge.errors import DetectorError
+from caloforge.evaluation import shower_shapes
+from caloforge.evaluation.shower_shapes import DIRECTIONS, Direction, coordinate
 from caloforge.evaluation.summary import OCCUPIED
 from caloforge.showers import Showers
 
-__all__ = [
-    "DIRECTIONS",
-    "Direction",
-    "Observable",
-    "brightest_share",
-    "compute",
-    "coordinate",
-    "depth",
-    "depth_weighted_energy",
-    "energy_ratio",
-    "lateral_centre",
-    "lateral_width",
-    "layer_energy",
-    "layer_fraction",
-    "observables",
-    "occupancy",
-    "response",
-    "row_blocks",
-    "shower_depth",
-    "shower_depth_width",
-    "sparsity",
-    "total_energy",
-]
+__all__ = ["Observable", "compute", "observables", "row_blocks"]
 
 FloatArray = NDArray[np.float64]
-Direction = Literal["eta", "phi", "r"]
-DIRECTIONS: tuple[Direction, ...] = ("eta", "phi", "r")
-"""The directions across the shower; ``"r"`` is the distance from the axis."""
+Function = Callable[[Showers], FloatArray]
 
 # Deposits that are looked at in one go: what is needed besides the result does not grow with N.
 _BLOCK_CELLS = 2**21
-_THRESHOLDS = (0.0, OCCUPIED)
-_RANKS = (1, 2, 3)
-_CALOGAN = "arXiv:1712.10321, Table IV"
-_CALOCHALLENGE = "arXiv:2410.21611"
-_CALOFLOW = "arXiv:2106.05285"
+_SAME_PLACE = 1e-6  # mm
 
+_CALOGAN = "CaloGAN, arXiv:1712.10321, Table IV"
+_CALOGAN_FIGURE = "CaloGAN, arXiv:1712.10321, figure 12"
+_CALOCHALLENGE = "CaloChallenge, arXiv:2410.21611"
+_CALOFLOW = "CaloFlow, arXiv:2106.05285"
 
-def layer_energy(showers: Showers) -> FloatArray:
-    """E_i = sum of I_i: shape (N, n_layers), MeV (arXiv:1712.10321, Table IV)."""
-    return showers.layer_energies
-
-
-def total_energy(showers: Showers) -> FloatArray:
-    """E_tot = sum of E_i: shape (N,), MeV (arXiv:1712.10321, Table IV)."""
-    return showers.total_energy
-
-
-def response(showers: Showers) -> FloatArray:
-    """E_tot / E_inc, deposited over incident energy: shape (N,) (arXiv:2410.21611)."""
-    return showers.response
-
-
-def layer_fraction(showers: Showers) -> FloatArray:
-    """f_i = E_i / E_tot: shape (N, n_layers); NaN in showers without energy.
-
-    References:
-        arXiv:1712.10321, Table IV.
-    """
-    energies = showers.layer_energies
-    return _ratio(energies, energies.sum(axis=1, keepdims=True))
-
-
-def energy_ratio(showers: Showers) -> FloatArray:
-    """E_ratio,i = (I_i(1) - I_i(2)) / (I_i(1) + I_i(2)), of the two hottest cells of a layer.
-
-    One where only one cell has energy (or the layer has only one cell). The published analysis adds
-    1 eV to the denominator, which shows in layers below a keV only.
-
-    Returns:
-        Shape (N, n_layers), from 0 to 1; NaN in layers without energy.
-
-    References:
-        arXiv:1712.10321, Table IV.
-    """
-    first, second = _ranked(showers, 1), _ranked(showers, 2)
-    return _ratio(first - second, first + second)
-
-
-def depth(showers: Showers) -> FloatArray:
-    """d = max {i : max(I_i) > 0}, the deepest layer with energy.
-
-    Returns:
-        Shape (N,), layer numbers from 0; NaN in showers without energy.
-
-    References:
-        arXiv:1712.10321, Table IV.
-    """
-    hit = showers.layer_energies > 0
-    deepest = hit.shape[1] - 1 - np.argmax(hit[:, ::-1], axis=1)
-    return np.where(hit.any(axis=1), deepest, np.nan)
-
-
-def depth_weighted_energy(showers: Showers) -> FloatArray:
-    """l_d = sum over i of i E_i: shape (N,), MeV (arXiv:1712.10321, Table IV)."""
-    energies = showers.layer_energies
-    weighted: FloatArray = energies @ np.arange(energies.shape[1], dtype=np.float64)
-    return weighted
-
-
-def shower_depth(showers: Showers) -> FloatArray:
-    """s_d = l_d / E_tot, the mean depth in units of layer number.
-
-    Returns:
-        Shape (N,); NaN in showers without energy.
-
-    References:
-        arXiv:1712.10321, Table IV.
-    """
-    return _depth_moments(showers)[0]
-
-
-def shower_depth_width(showers: Showers) -> FloatArray:
-    """sigma_sd = sqrt(sum i^2 E_i / E_tot - (sum i E_i / E_tot)^2), in units of layer number.
-
-    Returns:
-        Shape (N,); NaN in showers without energy.
-
-    References:
-        arXiv:1712.10321, Table IV.
-    """
-    return _spread(*_depth_moments(showers))
-
-
-def lateral_centre(showers: Showers, direction: Direction) -> FloatArray:
-    """Centre of energy <x>_i = sum(x I_i) / E_i, with x the centres of the cells.
-
-    Args:
-        showers: N showers.
-        direction: Which coordinate x is.
-
-    Returns:
-        Shape (N, n_layers), mm; NaN in layers without energy.
-
-    References:
-        arXiv:2410.21611 ("centre of energy"), up to the origin of alpha:
-        see :mod:`caloforge.evaluation.calochallenge`.
-    """
-    return _lateral_moments(showers, direction, "mm")[0]
-
-
-def lateral_width(
-    showers: Showers, direction: Direction, unit: Literal["mm", "cells"] = "mm"
-) -> FloatArray:
-    """sigma_i = sqrt(sum(x^2 I_i) / E_i - (sum(x I_i) / E_i)^2), with x the centres of the cells.
-
-    The CaloGAN paper gives it "in units of cell numbers", along one of the two directions; its
-    published analysis in mm along the first image index, which is called phi here. We give both
-    directions, in mm unless asked for cells.
-
-    Args:
-        showers: N showers.
-        direction: Which coordinate x is.
-        unit: ``"mm"``, or ``"cells"`` for the number of the cell along eta or phi (the convention
-            of the paper), which only rectangular cells have.
-
-    Returns:
-        Shape (N, n_layers); NaN in layers without energy.
-
-    Raises:
-        DetectorError: Cell numbers were asked for where cells have none.
-
-    References:
-        arXiv:1712.10321, Table IV; arXiv:2410.21611 ("width of the centre of energy").
-    """
-    return _spread(*_lateral_moments(showers, direction, unit))
-
-
-def occupancy(showers: Showers, threshold: float = 0.0) -> FloatArray:
-    """Share of the cells of each layer whose deposit is above a threshold.
-
-    Args:
-        showers: N showers.
-        threshold: MeV.
-
-    Returns:
-        Shape (N, n_layers), from 0 to 1.
-
-    References:
-        arXiv:1712.10321, figure 12.
-    """
-    cells = np.array([layer.n_cells for layer in showers.detector.layers])
-    starts = [part.start for part in showers.detector.slices]
-    above = np.add.reduceat(showers.deposits > threshold, starts, axis=1, dtype=np.float64)
-    return above / cells
-
-
-def sparsity(showers: Showers, threshold: float = 0.0) -> FloatArray:
-    """One minus the :func:`occupancy`: shape (N, n_layers) (arXiv:2410.21611)."""
-    return 1.0 - occupancy(showers, threshold)
-
-
-def brightest_share(showers: Showers, rank: int = 1) -> FloatArray:
-    """I_i(n) / E_i, the share of the n-th brightest cell in the energy of its layer.
-
-    Args:
-        showers: N showers.
-        rank: n, from 1; where a layer has fewer cells its share is 0.
-
-    Returns:
-        Shape (N, n_layers), from 0 to 1; NaN in layers without energy.
-
-    References:
-        arXiv:2106.05285, section V.
-    """
-    return _ratio(_ranked(showers, rank), showers.layer_energies)
-
-
-def coordinate(
-    layer: RectangularLayer | CylindricalLayer,
-    direction: Direction,
-    unit: Literal["mm", "cells"] = "mm",
-) -> FloatArray:
-    """Where the cells of a layer are across the shower.
-
-    Args:
-        layer: Layer of a detector.
-        direction: ``"eta"``: y of rectangular cells, r cos(alpha) of voxels; ``"phi"``: x of
-            rectangular cells, r sin(alpha) of voxels; ``"r"``: the distance from the axis, which is
-            the middle of the ring of voxels.
-        unit: ``"mm"``, or ``"cells"`` for cell numbers along eta or phi of rectangular cells.
-
-    Returns:
-        Shape (n_cells,).
-
-    Raises:
-        DetectorError: Cell numbers were asked for where cells have none.
-    """
-    rectangular = isinstance(layer, RectangularLayer)
-    if unit == "cells":
-        if not rectangular or direction == "r":
-            msg = "unit: got 'cells', only rectangular cells have numbers along eta and phi; use mm"
-            raise DetectorError(msg)
-        numbers = np.indices(layer.shape, dtype=np.float64)
-        return numbers[1 if direction == "eta" else 0].ravel()
-    if direction == "r":
-        if isinstance(layer, CylindricalLayer):
-            edges = np.array(layer.r_edges, dtype=np.float64)
-            return np.tile(0.5 * (edges[1:] + edges[:-1]), layer.n_alpha)
-        return np.hypot(layer.centres[:, 0], layer.centres[:, 1])
-    return layer.centres[:, 1 if (direction == "eta") == rectangular else 0]
+# One object for all layers, so that each is computed once for all of them.
+_CENTRE = {d: partial(shower_shapes.lateral_centre, direction=d) for d in DIRECTIONS}
+_WIDTH = {d: partial(shower_shapes.lateral_width, direction=d) for d in DIRECTIONS}
+_BRIGHTEST = {n: partial(shower_shapes.brightest_share, rank=n) for n in (1, 2, 3)}
+_OCCUPANCY = {e: partial(shower_shapes.occupancy, threshold=e) for e in (0.0, OCCUPIED)}
+_SYMBOLS = {"eta": r"\eta", "phi": r"\phi", "r": "r"}
 
 
 @dataclass(frozen=True)
@@ -284,7 +51,7 @@ class Observable:
         unit: Unit, empty where there is none.
         layer: The layer that it is of; None for the whole shower.
         function: Makes an array of shape (N,), or of shape (N, n_layers) where ``layer`` is given.
-        formula: Its definition, in plain text.
+        formula: Its definition, in plain text; I_i are the deposits in the cells of layer i.
         source: Where the definition is from.
         logarithmic: Whether it spans decades, so that histograms have logarithmic bins.
     """
@@ -294,18 +61,102 @@ class Observable:
     label: str
     unit: str
     layer: int | None
-    function: Callable[[Showers], FloatArray]
+    function: Function
     formula: str
     source: str
     logarithmic: bool = False
 
     def __call__(self, showers: Showers) -> FloatArray:
-        """The observable of each shower: shape (N,), in its unit."""
+        """The observable of each shower: shape (N,), in its unit; NaN where it is not defined."""
         return self.pick(self.function(showers))
 
     def pick(self, values: FloatArray) -> FloatArray:
         """What ``function`` returned, of this observable's layer: shape (N,)."""
         return values if self.layer is None else values[:, self.layer]
+
+
+_WHOLE_SHOWER = (
+    Observable(
+        "total_energy",
+        "energy in all cells",
+        r"$E_\mathrm{tot}$",
+        "MeV",
+        None,
+        shower_shapes.total_energy,
+        "sum_i E_i",
+        _CALOGAN,
+        logarithmic=True,
+    ),
+    Observable(
+        "response",
+        "deposited over incident energy",
+        r"$E_\mathrm{tot}/E_\mathrm{inc}$",
+        "",
+        None,
+        shower_shapes.response,
+        "E_tot / E_inc",
+        _CALOCHALLENGE,
+    ),
+)
+_DEPTH = (
+    Observable(
+        "depth",
+        "deepest layer with energy",
+        "$d$",
+        "",
+        None,
+        shower_shapes.depth,
+        "max {i : max(I_i) > 0}",
+        _CALOGAN,
+    ),
+    Observable(
+        "depth_weighted_energy",
+        "depth-weighted energy",
+        "$l_d$",
+        "MeV",
+        None,
+        shower_shapes.depth_weighted_energy,
+        "sum_i i E_i",
+        _CALOGAN,
+        logarithmic=True,
+    ),
+    Observable(
+        "shower_depth",
+        "shower depth",
+        "$s_d$",
+        "layers",
+        None,
+        shower_shapes.shower_depth,
+        "sum_i i E_i / E_tot",
+        _CALOGAN,
+    ),
+    Observable(
+        "shower_depth_width",
+        "width of the shower depth",
+        r"$\sigma_{s_d}$",
+        "layers",
+        None,
+        shower_shapes.shower_depth_width,
+        "sqrt(sum_i i^2 E_i / E_tot - (sum_i i E_i / E_tot)^2)",
+        _CALOGAN,
+    ),
+)
+
+
+def observables(detector: Detector) -> tuple[Observable, ...]:
+    """All observables that apply to a detector.
+
+    Left out is what cannot vary: fractions and depths in a detector of one layer, ratios in a layer
+    of one cell, centres and widths along a direction with one bin.
+    """
+    several = detector.n_layers > 1
+    found = [*_WHOLE_SHOWER, *(_DEPTH if several else ())]
+    for i, layer in enumerate(detector.layers):
+        found += _energies(i, several=several)
+        for direction in _directions(layer):
+            found += _lateral(i, direction)
+        found += _cells(i, layer.n_cells)
+    return tuple(found)
 
 
 def compute(
@@ -329,177 +180,113 @@ def compute(
         >>> compute(showers, observables(detector)[:2])
         {'total_energy': array([504.]), 'response': array([0.0504])}
     """
-    functions = {observable.function: None for observable in chosen}
+    functions = dict.fromkeys(observable.function for observable in chosen)
     parts: dict[str, list[FloatArray]] = {observable.name: [] for observable in chosen}
-    for block in _blocks(showers):
-        values = {function: function(block) for function in functions}
-        for observable in chosen:
-            # A copy, so that the other layers' values are not kept alive.
-            parts[observable.name].append(observable.pick(values[observable.function]).copy())
+    for block in [showers] if isinstance(showers, Showers) else showers:
+        for rows in row_blocks(block):
+            part = block[rows]
+            values = {function: function(part) for function in functions}
+            for observable in chosen:
+                # A copy, so that what was computed for the other layers is not kept alive.
+                parts[observable.name].append(observable.pick(values[observable.function]).copy())
     return {name: np.concatenate([np.empty(0), *found]) for name, found in parts.items()}
 
 
-def observables(detector: Detector) -> tuple[Observable, ...]:
-    """All observables that apply to a detector.
-
-    Left out is what cannot vary: fractions and depths in a detector of one layer, ratios in a layer
-    of one cell, centres and widths along a direction with one bin.
-    """
-    found = list(_of_the_shower(detector))
-    several = detector.n_layers > 1
-    for i, layer in enumerate(detector.layers):
-        found += _of_a_layer(i, layer, several=several)
-    return tuple(found)
-
-
 def row_blocks(showers: Showers) -> Iterator[slice]:
-    """Rows of showers in blocks of bounded size."""
+    """Rows of showers, in blocks of bounded memory."""
     size = max(1, _BLOCK_CELLS // showers.detector.n_cells)
     for start in range(0, len(showers), size):
-        yield slice(start, start + size)
+        yield slice(start, min(start + size, len(showers)))
 
 
-def _of_the_shower(detector: Detector) -> Iterator[Observable]:
+def _directions(layer: RectangularLayer | CylindricalLayer) -> Iterator[Direction]:
+    """Directions along which the cells of a layer are at different places."""
+    for direction in DIRECTIONS:
+        if np.ptp(coordinate(layer, direction)) > _SAME_PLACE:
+            yield direction
+
+
+def _energies(i: int, *, several: bool) -> Iterator[Observable]:
     yield Observable(
-        *("total_energy", "energy in all cells", r"$E_\mathrm{tot}$", "MeV", None, total_energy),
-        *("sum_i E_i", _CALOGAN, True),
-    )
-    yield Observable(
-        *("response", "deposited over incident energy", r"$E_\mathrm{tot}/E_\mathrm{inc}$", ""),
-        *(None, response, "E_tot / E_inc", _CALOCHALLENGE),
-    )
-    if detector.n_layers > 1:
-        yield Observable(
-            *("depth", "deepest layer with energy", "$d$", "", None, depth),
-            *("max {i : max(I_i) > 0}", _CALOGAN),
-        )
-        yield Observable(
-            *("depth_weighted_energy", "depth-weighted energy", "$l_d$", "MeV", None),
-            *(depth_weighted_energy, "sum_i i E_i", _CALOGAN, True),
-        )
-        yield Observable(
-            *("shower_depth", "shower depth", "$s_d$", "layers", None, shower_depth),
-            *("l_d / E_tot", _CALOGAN),
-        )
-        yield Observable(
-            *("shower_depth_width", "width of the shower depth", r"$\sigma_{s_d}$", "layers"),
-            *(None, shower_depth_width, "sqrt(sum_i i^2 E_i / E_tot - s_d^2)", _CALOGAN),
-        )
-
-
-def _of_a_layer(
-    i: int, layer: RectangularLayer | CylindricalLayer, *, several: bool
-) -> Iterator[Observable]:
-    yield Observable(
-        *(f"layer_energy_{i}", f"energy in layer {i}", f"$E_{{{i}}}$", "MeV", i, layer_energy),
-        *("E_i = sum(I_i)", _CALOGAN, True),
+        f"layer_energy_{i}",
+        f"energy in layer {i}",
+        f"$E_{{{i}}}$",
+        "MeV",
+        i,
+        shower_shapes.layer_energy,
+        "E_i = sum(I_i)",
+        _CALOGAN,
+        logarithmic=True,
     )
     if several:
         yield Observable(
-            *(f"layer_fraction_{i}", f"share of layer {i} in the energy", f"$f_{{{i}}}$", "", i),
-            *(layer_fraction, "E_i / E_tot", _CALOGAN),
-        )
-    for direction in DIRECTIONS:
-        if len(np.unique(np.round(coordinate(layer, direction), 6))) == 1:
-            continue
-        # The same object for every layer, so that it is computed once for all.
-        centre, width = _LATERAL[direction]
-        symbol = {"eta": r"\eta", "phi": r"\phi", "r": "r"}[direction]
-        if direction != "r" or isinstance(layer, CylindricalLayer):
-            yield Observable(
-                *(f"centre_{direction}_{i}", f"centre of energy in {direction}, layer {i}"),
-                *(rf"$\langle {symbol}\rangle_{{{i}}}$", "mm", i, centre),
-                *("<x> = sum(x I_i) / E_i", _CALOCHALLENGE),
-            )
-            yield Observable(
-                *(f"width_{direction}_{i}", f"lateral width in {direction}, layer {i}"),
-                *(rf"$\sigma_{{{symbol},{i}}}$", "mm", i, width),
-                *("sqrt(<x^2> - <x>^2)", f"{_CALOGAN}; {_CALOCHALLENGE}"),
-            )
-    if layer.n_cells > 1:
-        yield Observable(
-            *(f"energy_ratio_{i}", f"contrast of the two hottest cells of layer {i}"),
-            *(rf"$E_{{\mathrm{{ratio}},{i}}}$", "", i, energy_ratio),
-            *("(I_(1) - I_(2)) / (I_(1) + I_(2))", _CALOGAN),
-        )
-    for rank in _RANKS[: layer.n_cells - 1]:
-        yield Observable(
-            *(f"brightest_{rank}_{i}", f"share of the cell of rank {rank} in layer {i}"),
-            *(rf"$I_{{{i}({rank})}}/E_{{{i}}}$", "", i, _BRIGHTEST[rank]),
-            *(f"I_({rank}) / E_i", _CALOFLOW),
-        )
-    for threshold in _THRESHOLDS:
-        where = f" above {threshold:g} MeV" if threshold else ""
-        yield Observable(
-            *(f"occupancy_{threshold:g}MeV_{i}", f"share of the cells of layer {i} hit{where}"),
-            *(rf"$\mathrm{{occupancy}}_{{{i}}}$", "", i, _OCCUPANCY[threshold]),
-            *(f"mean(I_i > {threshold:g} MeV)", f"{_CALOGAN.split(',')[0]}, figure 12"),
+            f"layer_fraction_{i}",
+            f"share of layer {i} in the energy",
+            f"$f_{{{i}}}$",
+            "",
+            i,
+            shower_shapes.layer_fraction,
+            "E_i / E_tot",
+            _CALOGAN,
         )
 
 
-def _blocks(showers: Showers | Iterable[Showers]) -> Iterator[Showers]:
-    for part in [showers] if isinstance(showers, Showers) else showers:
-        for rows in row_blocks(part):
-            yield part[rows]
-
-
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    """The quotient; NaN where the denominator is zero."""
-    missing = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
-    quotient: FloatArray = np.divide(numerator, denominator, out=missing, where=denominator > 0)
-    return quotient
-
-
-def _spread(mean: FloatArray, mean_square: FloatArray) -> FloatArray:
-    """Standard deviation; rounding can make the variance of a single cell negative."""
-    deviation: FloatArray = np.sqrt(np.maximum(mean_square - mean**2, 0.0))
-    return deviation
-
-
-def _ranked(showers: Showers, rank: int) -> FloatArray:
-    """Deposit of the n-th brightest cell of each layer: shape (N, n_layers), MeV."""
-    found = np.zeros((len(showers), showers.detector.n_layers))
-    for i, part in enumerate(showers.detector.slices):
-        if part.stop - part.start >= rank:
-            cells = showers.deposits[:, part]
-            found[:, i] = cells.max(axis=1) if rank == 1 else _partition(cells, rank)
-    return found
-
-
-def _partition(cells: NDArray[np.float32], rank: int) -> NDArray[np.float32]:
-    return np.partition(cells, cells.shape[1] - rank, axis=1)[:, cells.shape[1] - rank]
-
-
-def _depth_moments(showers: Showers) -> tuple[FloatArray, FloatArray]:
-    """Mean and mean square of the layer number: each of shape (N,)."""
-    energies = showers.layer_energies
-    number = np.arange(energies.shape[1], dtype=np.float64)
-    moments = _ratio(
-        energies @ np.stack([number, number**2], axis=1), energies.sum(axis=1, keepdims=True)
+def _lateral(i: int, direction: Direction) -> Iterator[Observable]:
+    symbol = _SYMBOLS[direction]
+    yield Observable(
+        f"centre_{direction}_{i}",
+        f"centre of energy along {direction} in layer {i}",
+        rf"$\langle {symbol}\rangle_{{{i}}}$",
+        "mm",
+        i,
+        _CENTRE[direction],
+        f"sum({direction} I_i) / E_i",
+        _CALOCHALLENGE,
     )
-    return moments[:, 0], moments[:, 1]
-
-
-def _lateral_moments(
-    showers: Showers, direction: Direction, unit: Literal["mm", "cells"]
-) -> tuple[FloatArray, FloatArray]:
-    """Mean and mean square of a coordinate: each of shape (N, n_layers)."""
-    detector = showers.detector
-    sums = np.empty((len(showers), detector.n_layers, 2))
-    for i, (layer, part) in enumerate(zip(detector.layers, detector.slices, strict=True)):
-        x = coordinate(layer, direction, unit)
-        cells = showers.deposits[:, part].astype(np.float64)
-        np.matmul(cells, np.stack([x, x**2], axis=1), out=sums[:, i])
-    moments = _ratio(sums, showers.layer_energies[:, :, None])
-    return moments[..., 0], moments[..., 1]
-
-
-_LATERAL = {
-    direction: (
-        partial(lateral_centre, direction=direction),
-        partial(lateral_width, direction=direction),
+    yield Observable(
+        f"width_{direction}_{i}",
+        f"lateral width along {direction} in layer {i}",
+        rf"$\sigma_{{{symbol},{i}}}$",
+        "mm",
+        i,
+        _WIDTH[direction],
+        f"sqrt(sum({direction}^2 I_i) / E_i - (sum({direction} I_i) / E_i)^2)",
+        f"{_CALOGAN}; {_CALOCHALLENGE}",
     )
-    for direction in DIRECTIONS
-}
-_BRIGHTEST = {rank: partial(brightest_share, rank=rank) for rank in _RANKS}
-_OCCUPANCY = {threshold: partial(occupancy, threshold=threshold) for threshold in _THRESHOLDS}
+
+
+def _cells(i: int, n_cells: int) -> Iterator[Observable]:
+    if n_cells > 1:
+        yield Observable(
+            f"energy_ratio_{i}",
+            f"contrast of the two hottest cells of layer {i}",
+            rf"$E_{{\mathrm{{ratio}},{i}}}$",
+            "",
+            i,
+            shower_shapes.energy_ratio,
+            "(I_i(1) - I_i(2)) / (I_i(1) + I_i(2))",
+            _CALOGAN,
+        )
+    for rank, share in _BRIGHTEST.items():
+        if rank < n_cells:
+            yield Observable(
+                f"brightest_{rank}_{i}",
+                f"share of the cell of rank {rank} in the energy of layer {i}",
+                f"$I_{{{i}({rank})}}/E_{{{i}}}$",
+                "",
+                i,
+                share,
+                f"I_i({rank}) / E_i",
+                _CALOFLOW,
+            )
+    for threshold, share in _OCCUPANCY.items():
+        yield Observable(
+            f"occupancy_{threshold:g}_{i}",
+            f"share of the cells of layer {i} above {threshold:g} MeV",
+            rf"occupancy$_{{{i}}}$ ($>{threshold:g}$ MeV)",
+            "",
+            i,
+            share,
+            f"mean(I_i > {threshold:g} MeV)",
+            _CALOGAN_FIGURE,
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,24 @@ from caloforge.detector import Detector, detector_to_json
 from caloforge.errors import FileFormatError, ParticleError
 from caloforge.evaluation.closure import closure
 from caloforge.evaluation.summary import SummaryBuilder
-from caloforge.evaluation.summary_json import write_summary
 from caloforge.export.folder import artefact_folder
 from caloforge.models.fastcalosim import FastCaloSim, FastCaloSimConfig
 from caloforge.particles import particle_name
 from caloforge.runtime.card import CARD, Card, Tensor, Training, file_sha256
 from caloforge.runtime.parametric import PARAMETERS, ParametricGenerator, write_parameters
-from caloforge.showers import Showers, read_showers
+from caloforge.showers import Showers, Split, read_showers
 
 __all__ = ["train_fastcalosim"]
 
 _SPEED_SHOWERS = 4096
 _SLUGS = {"e+": "eplus", "e-": "eminus", "pi+": "piplus", "pi-": "piminus"}
+_LIMITS = (
+    "Particles enter at the centre of the detector, perpendicular.",
+    "Energy outside the voxels that it was fitted on is not described.",
+    "Within a layer only ring energies and one displacement per shower are correlated; a track "
+    "in a few cells comes out as several.",
+    "A layer without bins in alpha takes its fluctuations in alpha from the layer beside it.",
+)
 
 
 def train_fastcalosim(
@@ -39,6 +46,7 @@ def train_fastcalosim(
     config: FastCaloSimConfig | None = None,
     seed: int = 1,
     overwrite: bool = False,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Path:
     """Fit a FastCaloSim parametrisation on Geant4 showers and make an artefact of it.
 
@@ -50,9 +58,10 @@ def train_fastcalosim(
         data: File of Geant4 showers in cylindrical voxels, split into train, validation and test.
         cells: The same showers in rectangular cells, row by row; these are then what the artefact
             fills and is judged in. By default it fills the voxels.
-        config: Settings of the fit.
+        config: Settings of the fit; by default the preset of the particle.
         seed: Seed of the showers that are compared with the test rows.
         overwrite: Replace an artefact that is there.
+        progress: Called with the number of energy nodes fitted so far.
 
     Returns:
         The folder.
@@ -62,18 +71,17 @@ def train_fastcalosim(
     """
     output, data = Path(output), Path(data)
     name = particle_name(particle)
-    start = time.perf_counter()
-    train = _rows(data, "train", name)
-    model = FastCaloSim.fit(train, config)
-    wall_time = time.perf_counter() - start
-    tests = [_rows(Path(path), "test", name) for path in (cells, data) if path is not None]
-    readout = tests[0].detector
     with artefact_folder(output, overwrite=overwrite) as folder:
+        start = time.perf_counter()
+        train = _rows(data, "train", name)
+        tests = [_rows(Path(path), "test", name) for path in (cells, data) if path is not None]
+        model = FastCaloSim.fit(train, config, progress)
+        wall_time = time.perf_counter() - start
         write_parameters(folder / PARAMETERS, model, detector_to_json(model.detector))
         for test in tests:
             file = folder / f"reference-{test.detector.name}.json"
             file.write_text(_summary(test), "utf-8")
-        inputs = [path for path in (data, cells) if path is not None]
+        readout = tests[0].detector
         card = Card(
             name=f"fastcalosim-{_SLUGS.get(name, name.lower())}",
             system="fastcalosim",
@@ -94,15 +102,14 @@ def train_fastcalosim(
                     description=f"x, y, z and energy; by default summed into {readout.name}",
                 ),
             ),
-            training=tuple(
+            training=(
                 Training(
-                    file=Path(path).name,
-                    sha256=file_sha256(Path(path)),
+                    file=data.name,
+                    sha256=file_sha256(data),
                     rows=len(train),
                     split="train",
                     source="Geant4",
-                )
-                for path in inputs[:1]
+                ),
             ),
             command=_command(name, data, cells, output),
             seed=seed,
@@ -121,16 +128,8 @@ def train_fastcalosim(
     return output
 
 
-_LIMITS = (
-    "One shower's ring energies fluctuate independently within a layer but for what the PCA "
-    "carries; correlations between neighbouring cells beyond that are not described.",
-    "Particles enter at the centre of the detector, perpendicular.",
-    "A classifier tells these showers from Geant4.",
-)
-
-
-def _rows(path: Path, split: str, particle: str) -> Showers:
-    showers = read_showers(path, split="train" if split == "train" else "test")
+def _rows(path: Path, split: Split, particle: str) -> Showers:
+    showers = read_showers(path, split=split)
     if showers.particle and showers.particle != particle:
         msg = f"particle: {path} holds {showers.particle}, not {particle}"
         raise ParticleError(msg)
@@ -143,7 +142,7 @@ def _rows(path: Path, split: str, particle: str) -> Showers:
 def _summary(showers: Showers) -> str:
     builder = SummaryBuilder(showers.detector, showers.particle)
     builder.add(showers)
-    return write_summary(builder.result())
+    return builder.result().to_json()
 
 
 def _definition(detector: Detector) -> dict[str, Any]:

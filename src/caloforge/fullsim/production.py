@@ -11,7 +11,7 @@ from caloforge.detector import Detector, detector_to_json
 from caloforge.energies import Spectrum
 from caloforge.errors import CaloforgeError
 from caloforge.fullsim.beam import Beam
-from caloforge.fullsim.data import require_data
+from caloforge.fullsim.data import data_directory, require_data
 from caloforge.fullsim.physics import PhysicsSettings
 from caloforge.fullsim.simulation import Geant4Source
 from caloforge.particles import particle_name
@@ -102,6 +102,7 @@ def simulate(
         "physics": asdict(source.physics),
         "readouts": [detector_to_json(readout) for readout in source.readouts],
         "seed": seed,
+        "tables": str(data_directory()),
     }
     paths = output_paths(Path(output), names)
     with Output(

@@ -28,7 +28,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -100,12 +100,18 @@ class FastCaloSim:
         self.energy_range = (float(np.exp(nodes[0])), float(np.exp(nodes[-1])))
 
     @classmethod
-    def fit(cls, showers: Showers, config: FastCaloSimConfig | None = None) -> Self:
+    def fit(
+        cls,
+        showers: Showers,
+        config: FastCaloSimConfig | None = None,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Self:
         """Fit the parametrisation of one particle.
 
         Args:
             showers: Reference showers on a detector with cylindrical layers; training rows only.
             config: Settings of the fit; by default the preset of the particle.
+            progress: Called with the number of energy nodes fitted so far.
 
         Returns:
             The generator.
@@ -117,7 +123,7 @@ class FastCaloSim:
         config = config or FastCaloSimConfig.preset(showers.particle)
         rings = Rings.of(showers.detector)
         sectors = rings.sectors(showers.detector, showers.deposits)
-        tables = fit_parametrisation(rings, showers.energy, sectors, config)
+        tables = fit_parametrisation(rings, showers.energy, sectors, config, progress)
         return cls(showers.detector, tables)
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:

@@ -10,6 +10,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from statistics import NormalDist
@@ -59,7 +60,7 @@ class FastCaloSimConfig(BaseModel):
     energy_range: tuple[float, float] = (1.0, 100.0)
     n_nodes: int = Field(default=16, ge=2)
     n_bins: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(5,), min_length=1)
-    window: float = Field(default=0.3, gt=0)
+    window: float = Field(default=0.55, gt=0)
     min_rows: int = Field(default=1000, ge=50)
     n_quantiles: int = Field(default=33, ge=5)
     max_z: float = Field(default=3.2, gt=0, lt=6)
@@ -76,7 +77,7 @@ class FastCaloSimConfig(BaseModel):
         """
         if particle in {"e+", "e-", "gamma"}:
             return cls()
-        return cls(n_bins=(3, 3, 3), n_nodes=7, min_rows=1500, n_quantiles=27)
+        return cls(n_bins=(3, 3, 3), n_nodes=7, min_rows=1500, n_quantiles=25)
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,11 @@ class Parametrisation:
 
 
 def fit_parametrisation(
-    rings: Rings, energy: Floats, sectors: Floats, config: FastCaloSimConfig
+    rings: Rings,
+    energy: Floats,
+    sectors: Floats,
+    config: FastCaloSimConfig,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Parametrisation:
     """Fit the tables to showers.
 
@@ -120,6 +125,7 @@ def fit_parametrisation(
         energy: Incident energies in GeV, shape (N,).
         sectors: Deposits in MeV by ring and sector, shape (N, n_rings, n_sectors).
         config: Settings.
+        progress: Called with the number of energy nodes fitted so far.
 
     Raises:
         ShowersError: There are fewer showers than ``config.min_rows``, or all deposits of one of
@@ -141,7 +147,8 @@ def fit_parametrisation(
     nodes = np.linspace(low, high, config.n_nodes)
     z = np.linspace(-config.max_z, config.max_z, config.n_quantiles)
     tables: dict[str, list[Floats]] = {name: [] for name in _BY_BIN}
-    for node in nodes:
+    for k, node in enumerate(nodes):
+        progress(k)
         weight = _window(log_e - node, config)
         for b in range(n_bins):
             rows = np.flatnonzero((weight > 0) & (pca_bin == b))
@@ -363,6 +370,8 @@ def _steepness(rings: Rings, ring_energy: Floats) -> Floats:
         width = rings.r_width[part]
         centre = rings.r_min[part] + 0.5 * width
         log_density = np.log(ring_energy[part] / width + 1e-12)
+        if len(centre) == 1:
+            continue
         slope = np.diff(log_density) / np.diff(centre)
         left, right = np.append(slope[:1], slope), np.append(slope, slope[-1:])
         limited = np.where(np.abs(left) < np.abs(right), left, right)

@@ -18,6 +18,7 @@ from caloforge.detector import Detector, detector_from_json, detector_to_json, l
 from caloforge.errors import FileFormatError
 from caloforge.particles import particle_name
 from caloforge.showers.container import Showers
+from caloforge.showers.disk import Disk
 from caloforge.showers.formats import FORMATS, OPTIONAL, Format, FormatName, choose_format
 
 __all__ = ["ShowerFile", "ShowerSink", "Split", "open_showers", "read_showers", "write_showers"]
@@ -298,8 +299,12 @@ class ShowerSink:
             format: Format; None for the usual one of the detector.
             run: How the showers were made; kept in the file as JSON.
             compression: ``"gzip"`` for files that others read, ``"lzf"`` for speed.
+
+        Raises:
+            OSError: The file cannot be made; or, later, not be written.
         """
-        self._file = h5py.File(path, "w")
+        self._disk = Disk(path)
+        self._file = h5py.File(self._disk, "w")
         self._format_name = format
         self._run = run
         self._filter: dict[str, object] = {"compression": compression, "shuffle": True}
@@ -317,6 +322,9 @@ class ShowerSink:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
+        self._disk.close()
+        if error is None:
+            self._disk.check()
 
     def append(self, showers: Showers) -> None:
         """Add showers behind those that are there.
@@ -331,6 +339,7 @@ class ShowerSink:
             dataset = self._file[key]
             dataset.resize(dataset.shape[0] + len(values), axis=0)
             dataset[dataset.shape[0] - len(values) :] = values
+        self._disk.check()
 
     def write_split(self, split: NDArray[np.int8]) -> None:
         """Say which part of the data each row belongs to.

@@ -161,12 +161,15 @@ class Output:
             for i, path in enumerate(self.paths):
                 whole = self._part / f"whole.{i}.h5"
                 copied = 0
-                with ShowerSink(whole, format=self._format, run=self._run) as sink:
-                    for showers in self._stored(i):
-                        sink.append(showers)
-                        copied += len(showers)
-                        progress(copied)
-                whole.replace(path)
+                try:
+                    with ShowerSink(whole, format=self._format, run=self._run) as sink:
+                        for showers in self._stored(i):
+                            sink.append(showers)
+                            copied += len(showers)
+                            progress(copied)
+                    whole.replace(path)
+                finally:
+                    whole.unlink(missing_ok=True)
             self._complete = True
 
     def _begin(self, fresh: bool) -> None:
@@ -179,11 +182,12 @@ class Output:
             raise OutputError(msg)
         if manifest.exists() and self._resume:
             self._check_same(_read_manifest(manifest), str(manifest))
-            self.done = self._count_segments()
+            segments = self._segments()
+            self.done = segments[-1][1] if segments else 0
+            self._drop_all_but(segments)
         else:
             self._refuse_existing()
-            for old in self._part.glob("*.h5"):
-                old.unlink()
+            self._drop_all_but([])
             if not fresh:
                 manifest.unlink(missing_ok=True)
             write_text(manifest, json.dumps(self._run, indent=1, sort_keys=True))
@@ -224,9 +228,12 @@ class Output:
                 end = stop
         return rows
 
-    def _count_segments(self) -> int:
-        segments = self._segments()
-        return segments[-1][1] if segments else 0
+    def _drop_all_but(self, segments: Sequence[tuple[int, int]]) -> None:
+        # What lies behind a gap would overlap with what is made from there on.
+        kept = {self._segment(*rows, i) for rows in segments for i in range(len(self.paths))}
+        for old in self._part.glob("*.h5"):
+            if old not in kept:
+                old.unlink()
 
     def _segment(self, start: int, stop: int, readout: int) -> Path:
         return self._part / f"{start:012d}-{stop:012d}.{readout}.h5"

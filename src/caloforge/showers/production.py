@@ -6,6 +6,7 @@ import multiprocessing
 import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Protocol, cast
 
@@ -130,42 +131,35 @@ def _in_order(pipes: Sequence[Connection], ranges: Sequence[Range]) -> Iterator[
     due, given = 0, 0
     busy: dict[Connection, int] = {}
     idle = list(pipes)
-    made: dict[int, list[Showers]] = {}
+    made: dict[int, list[Showers] | Exception] = {}
     while due < len(ranges):
         while idle and given < min(len(ranges), due + ahead):
             pipe = idle.pop()
-            _send(pipe, ranges[given])
+            with suppress(BrokenPipeError, ConnectionResetError):  # receiving will tell
+                pipe.send(ranges[given])
             busy[pipe] = given
             given += 1
         for pipe in cast("list[Connection]", wait(list(busy))):
-            made[busy.pop(pipe)] = _receive(pipe)
-            idle.append(pipe)
+            block = busy.pop(pipe)
+            try:
+                made[block] = _unwrap(pipe.recv())
+                idle.append(pipe)
+            except (EOFError, ConnectionResetError):
+                made[block] = RuntimeError(
+                    "a worker process died: it was killed, or memory ran out (try fewer --workers)"
+                )
         while due in made:
-            yield made.pop(due)
+            result = made.pop(due)
+            if isinstance(result, Exception):  # in its turn: the blocks before it are kept
+                raise result
+            yield result
             due += 1
 
 
-_DIED = "a worker process died: it was killed, or memory ran out (try fewer --workers)"
-
-
-def _send(pipe: Connection, block: Range) -> None:
-    try:
-        pipe.send(block)
-    except (BrokenPipeError, ConnectionResetError):
-        raise RuntimeError(_DIED) from None
-
-
-def _receive(pipe: Connection) -> list[Showers]:
-    try:
-        result = pipe.recv()
-    except (EOFError, ConnectionResetError):
-        raise RuntimeError(_DIED) from None
-    if isinstance(result, CaloforgeError):
-        raise result
+def _unwrap(result: list[Showers] | CaloforgeError | str) -> list[Showers] | Exception:
     if isinstance(result, str):
-        msg = f"a worker process failed:\n{result}"
-        raise RuntimeError(msg)
-    return cast("list[Showers]", result)
+        return RuntimeError(f"a worker process failed:\n{result}")
+    return result
 
 
 def _work(pipe: Connection, source: Source) -> None:

@@ -1,0 +1,373 @@
+"""Classifier tests: how well a network tells generated showers from Geant4 showers.
+
+A classifier is trained on a part of both samples, the best epoch is chosen on a second part, and
+a third part, which nothing was chosen on, gives the area under the ROC curve (AUC): 0.5 where the
+network cannot tell the two apart, 1 where it always can. An AUC depends on how many showers the
+network could learn from, so that the result holds their numbers.
+
+References:
+    C. Krause and D. Shih, *CaloFlow*, arXiv:2106.05285.
+    C. Krause et al., *CaloChallenge 2022*, arXiv:2410.21611.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from time import perf_counter
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, SerializeAsAny
+from scipy.stats import ks_2samp
+
+from caloforge.errors import CaloforgeError, ShowersError
+from caloforge.evaluation.classifier_protocols import PROTOCOLS, Protocol
+from caloforge.evaluation.classifier_scores import (
+    Estimate,
+    bootstrap_auc,
+    calibrate_scores,
+    divergence,
+)
+from caloforge.random import check_seed
+from caloforge.showers import Showers
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["ClassifierResult", "Repeat", "classifier_test", "find_protocol"]
+
+Part = Literal["train", "validation", "test"]
+Rows = NDArray[np.intp]
+
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+_FEWEST = 20
+# No input of a protocol is larger than some hundred for a shower that conserves energy.
+_LARGEST = 1000.0
+_KS_ALARM = 1e-3
+
+
+class Repeat(BaseModel):
+    """One training.
+
+    Attributes:
+        auc: Area under the ROC curve on the test part.
+        auc_error: Its bootstrap error: the statistics of the test part.
+        jsd: Jensen-Shannon divergence, in units of ln 2, of the calibrated probabilities.
+        jsd_error: Its bootstrap error.
+        accuracy: Share of the test part that is classified rightly.
+        best_epoch: The epoch that was kept, counted from 1.
+        epochs: Epochs that were run.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    auc: float
+    auc_error: float
+    jsd: float
+    jsd_error: float
+    accuracy: float
+    best_epoch: int
+    epochs: int
+
+
+class ClassifierResult(BaseModel):
+    """What a classifier test found.
+
+    Attributes:
+        name: Name of the protocol.
+        protocol: All its settings.
+        auc: Mean area under the ROC curve over the repeats.
+        auc_error: Its error: that of the test part (bootstrap, not reduced by repeats, as they
+            share showers) and that of the training (spread of the repeats) in quadrature.
+        jsd: Mean Jensen-Shannon divergence in units of ln 2 over the repeats.
+        jsd_error: Its error, made up like that of the AUC.
+        accuracy: Mean accuracy over the repeats.
+        repeats: The single trainings.
+        calibrated: Whether AUC and accuracy are those of the calibrated probabilities.
+        n_showers: Showers of each of the two classes in each part.
+        n_available: Reference showers and generated showers that there were to draw from.
+        n_parameters: Trained parameters of the network.
+        device: Where it was trained.
+        seed: Seed of everything that is random.
+        seconds: Wall time.
+        warnings: What makes the numbers doubtful.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    protocol: SerializeAsAny[Protocol]
+    auc: float
+    auc_error: float
+    jsd: float
+    jsd_error: float
+    accuracy: float
+    repeats: tuple[Repeat, ...]
+    calibrated: bool
+    n_showers: Mapping[Part, int]
+    n_available: tuple[int, int]
+    n_parameters: int
+    device: str
+    seed: int
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+def find_protocol(protocol: str | Protocol, *, quick: bool = False) -> Protocol:
+    """A protocol by its name.
+
+    Args:
+        protocol: A name in :data:`~caloforge.evaluation.classifier_protocols.PROTOCOLS`, or a
+            protocol.
+        quick: Whether to take its quick variant.
+
+    Raises:
+        CaloforgeError: There is no protocol of that name.
+    """
+    if isinstance(protocol, str):
+        if protocol not in PROTOCOLS:
+            msg = f"protocol: got {protocol!r}, must be one of {', '.join(PROTOCOLS)}"
+            raise CaloforgeError(msg)
+        protocol = PROTOCOLS[protocol]
+    return protocol.quick() if quick else protocol
+
+
+def classifier_test(
+    reference: Showers,
+    showers: Showers,
+    protocol: str | Protocol,
+    *,
+    seed: int,
+    repeats: int = 1,
+    device: str = "cpu",
+    calibrate: bool | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> ClassifierResult:
+    """Train classifiers that tell showers from reference showers, and judge them.
+
+    Both classes are made equally large: of the larger sample as many showers as the smaller one has
+    are drawn at random. Each repeat draws anew which showers are in which part, the parameters that
+    the training begins with, and the order of the rows. Where the two samples have the same
+    incident energies row by row, rows of the same energy stay in the same part.
+
+    Nothing but the training part is trained on, nothing but the validation part chooses the epoch
+    and fits the calibration, and the test part is looked at once.
+
+    Inputs beyond +-1000, which only showers that break energy conservation by far can have, are set
+    to that limit, and their showers are counted in a warning.
+
+    Args:
+        reference: Geant4 showers; label 1.
+        showers: Showers to judge, of the same readout and particle and with the same spectrum of
+            incident energies; label 0.
+        protocol: A protocol, or the name of a published one.
+        seed: Seed of everything that is random.
+        repeats: Number of trainings.
+        device: Where to train: ``"cpu"``, ``"cuda"``, ...
+        calibrate: Whether AUC and accuracy are those of the calibrated probabilities; None as the
+            protocol says. The divergence always is.
+        progress: Called with the number of epochs done, those of earlier repeats included.
+
+    Raises:
+        ShowersError: The samples are of different readouts or particles, or too small.
+        CaloforgeError: The protocol, seed, number of repeats or device is not valid, or PyTorch is
+            not installed.
+    """
+    started = perf_counter()
+    protocol = find_protocol(protocol)
+    check_seed(seed)
+    if repeats < 1:
+        msg = f"repeats: got {repeats}, must be at least 1"
+        raise CaloforgeError(msg)
+    check_alike(reference, showers)
+    size = min(len(reference), len(showers))
+    sizes = part_sizes(size, protocol.split)
+    if calibrate is None:
+        calibrate = protocol.calibrate
+    torch_device = import_network().find_device(device)
+    inputs = [protocol.inputs(sample) for sample in (reference, showers)]
+    warnings = energy_warnings(reference, showers)
+    warnings += [
+        f"{name}: {count} of {len(part)} showers have inputs beyond {_LARGEST:g}, set to that limit"
+        for name, part in zip(("reference", "showers"), inputs, strict=True)
+        if (count := limit_inputs(part))
+    ]
+    paired = np.array_equal(reference.energy, showers.energy)
+    done: list[Repeat] = []
+    for repeat in range(repeats):
+        rng = np.random.Generator(np.random.Philox(key=[seed, repeat]))
+        first = rng.permutation(len(reference))[:size]
+        second = first if paired else rng.permutation(len(showers))[:size]
+        parts = {
+            part: (np.concatenate([inputs[0][a], inputs[1][b]]), np.repeat([True, False], len(a)))
+            for part, a, b in zip(PARTS, cut(first, sizes), cut(second, sizes), strict=True)
+        }
+        before = sum(each.epochs for each in done)
+        done.append(
+            _one_repeat(
+                protocol,
+                parts,
+                rng,
+                torch_device,
+                calibrate=calibrate,
+                progress=lambda epoch, before=before: progress(before + epoch),
+            )
+        )
+    auc = _combined([each.auc for each in done], [each.auc_error for each in done])
+    jsd = _combined([each.jsd for each in done], [each.jsd_error for each in done])
+    return ClassifierResult(
+        name=protocol.name,
+        protocol=protocol,
+        auc=auc.value,
+        auc_error=auc.error,
+        jsd=jsd.value,
+        jsd_error=jsd.error,
+        accuracy=float(np.mean([each.accuracy for each in done])),
+        repeats=tuple(done),
+        calibrated=calibrate,
+        n_showers=dict(zip(PARTS, sizes, strict=True)),
+        n_available=(len(reference), len(showers)),
+        n_parameters=protocol.n_parameters(inputs[0].shape[1]),
+        device=device,
+        seed=seed,
+        seconds=perf_counter() - started,
+        warnings=tuple(warnings),
+    )
+
+
+def import_network() -> ModuleType:
+    """The module of the network, which needs PyTorch.
+
+    Raises:
+        CaloforgeError: PyTorch is not installed.
+    """
+    try:
+        return import_module("caloforge.evaluation.classifier_network")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        msg = (
+            "torch: is not installed, and classifier tests need it; install it with "
+            "pip install 'caloforge[torch]'"
+        )
+        raise CaloforgeError(msg) from None
+
+
+def part_sizes(size: int, split: tuple[float, float, float]) -> tuple[int, int, int]:
+    """Showers in the training, validation and test part.
+
+    Args:
+        size: Showers in all parts.
+        split: Shares of the parts, which sum to 1.
+
+    Raises:
+        ShowersError: A part has too few showers to say anything.
+
+    Examples:
+        >>> part_sizes(5001, (0.6, 0.2, 0.2))
+        (3000, 1000, 1001)
+    """
+    train, validation = int(size * split[0] + 1e-9), int(size * split[1] + 1e-9)
+    sizes = (train, validation, size - train - validation)
+    if min(sizes) < _FEWEST:
+        msg = (
+            f"showers: {size} of each class give parts of {', '.join(map(str, sizes))}, must be at "
+            f"least {_FEWEST} in each; take more showers"
+        )
+        raise ShowersError(msg)
+    return sizes
+
+
+def cut(rows: Rows, sizes: tuple[int, int, int]) -> list[Rows]:
+    """Rows of the training, validation and test part: the first ones, the next ones, the rest."""
+    return np.split(rows, np.cumsum(sizes)[:2])
+
+
+def energy_warnings(first: Showers, second: Showers) -> list[str]:
+    """What to say where two samples have different spectra of incident energies.
+
+    A two-sample Kolmogorov-Smirnov test; spectra that are equal give a warning once in a thousand
+    tests.
+    """
+    test = ks_2samp(first.energy, second.energy)
+    if test.pvalue >= _KS_ALARM:
+        return []
+    return [
+        f"energy: the spectra of incident energies differ (Kolmogorov-Smirnov distance "
+        f"{test.statistic:.3g}, p-value {test.pvalue:.2g}), which alone tells the classes apart; "
+        "match the energies first"
+    ]
+
+
+def limit_inputs(inputs: NDArray[np.float32]) -> int:
+    """Set inputs beyond +-1000 to that limit, in place; return how many showers had any."""
+    beyond = int((np.abs(inputs).max(axis=1) > _LARGEST).sum())
+    if beyond:
+        np.clip(inputs, -_LARGEST, _LARGEST, out=inputs)
+    return beyond
+
+
+def check_alike(reference: Showers, showers: Showers) -> None:
+    """Check that two samples can be compared.
+
+    Raises:
+        ShowersError: They are of different readouts or particles.
+    """
+    if not reference.detector.same_readout(showers.detector):
+        msg = (
+            f"showers: are of the detector {showers.detector.name!r}, must be of the same readout "
+            f"as the reference, {reference.detector.name!r}"
+        )
+        raise ShowersError(msg)
+    if reference.particle and showers.particle and reference.particle != showers.particle:
+        msg = (
+            f"showers: are of {showers.particle}, must be of the same particle as the reference, "
+            f"{reference.particle}"
+        )
+        raise ShowersError(msg)
+
+
+def _one_repeat(
+    protocol: Protocol,
+    parts: Mapping[Part, tuple[NDArray[np.float32], NDArray[np.bool_]]],
+    rng: np.random.Generator,
+    device: torch.device,
+    *,
+    calibrate: bool,
+    progress: Callable[[int], None],
+) -> Repeat:
+    from caloforge.evaluation.classifier_network import Sample, train_network
+
+    trained = train_network(
+        protocol,
+        Sample.of(*parts["train"]),
+        Sample.of(*parts["validation"]),
+        seed=int(rng.integers(2**63)),
+        device=device,
+        progress=progress,
+    )
+    labels = parts["test"][1]
+    scores = trained.scores(parts["test"][0])
+    validation_scores = trained.scores(parts["validation"][0])
+    probability = calibrate_scores(validation_scores, parts["validation"][1], scores)
+    auc = bootstrap_auc(probability if calibrate else scores, labels, rng)
+    jsd = divergence(probability, labels, rng)
+    chosen = probability > 0.5 if calibrate else scores > 0
+    return Repeat(
+        auc=auc.value,
+        auc_error=auc.error,
+        jsd=jsd.value,
+        jsd_error=jsd.error,
+        accuracy=float(np.mean(chosen == labels)),
+        best_epoch=trained.epoch,
+        epochs=trained.epochs,
+    )
+
+
+def _combined(values: list[float], errors: list[float]) -> Estimate:
+    """Mean of the repeats; see the errors of :class:`ClassifierResult`."""
+    training = np.var(values, ddof=1) / len(values) if len(values) > 1 else 0.0
+    return Estimate(float(np.mean(values)), float(np.sqrt(np.mean(np.square(errors)) + training)))
