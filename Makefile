@@ -30,7 +30,7 @@ zoo: .venv/core
 	for item in eplus:e+ gamma:gamma piplus:pi+; do \
 	    file=$${item%%:*}; \
 	    $(BIN)/caloforge train fastcalosim --particle $${item#*:} \
-	        --data ../shared/data/$$file-voxels.h5 --cells ../shared/data/$$file.h5 \
+	        --energy-range 1:100 --data ../shared/data/$$file-voxels.h5 --cells ../shared/data/$$file.h5 \
 	        -o src/caloforge/zoo/fastcalosim-$$file --overwrite || exit 2; \
 	done
 

@@ -10,8 +10,8 @@ import pytest
 from caloforge.detector import Detector, RectangularLayer
 from caloforge.energies import Spectrum
 from caloforge.errors import ShowersError
+from caloforge.evaluation.matched import compare_matched
 from caloforge.fullsim import Geant4Source
-from caloforge.fullsim.validation import compare_matched
 from caloforge.showers import Showers, read_showers
 from caloforge.showers.production import blocks
 

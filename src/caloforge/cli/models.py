@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -10,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 
 from caloforge.cli.console import Json, show
-from caloforge.runtime.card import Card
+from caloforge.runtime.card import Card, Measurement
 
 __all__ = ["models"]
 
@@ -78,18 +77,27 @@ def _view(card: Card) -> Group:
     for row in rows:
         facts.add_row(*row)
     numbers = Table(title="against Geant4 (test rows)", title_justify="left", box=None)
-    for column in ("quantity", "GeV", "generator", "Geant4", "difference", "target"):
+    for column in ("quantity", "GeV", "here", "Geant4", "difference", "allowed", ""):
         numbers.add_column(
-            column, justify="left" if column == "quantity" else "right", no_wrap=True
+            column, justify="left" if column in {"quantity", ""} else "right", no_wrap=True
         )
     for item in card.metrics:
-        digits = max(0, 2 - math.floor(math.log10(item.error))) if item.error > 0 else 4
         numbers.add_row(
-            item.quantity,
+            item.quantity.replace("layer_fraction_", "fraction "),
             "all" if item.energy is None else f"{item.energy:g}",
-            f"{item.value:.{digits}f}",
-            f"{item.reference:.{digits}f}",
-            f"{item.value - item.reference:+.{digits}f} ± {item.error:.{digits}f}",
-            item.target,
+            f"{item.value:.4g}",
+            f"{item.reference:.4g}",
+            f"{item.value - item.reference:+.2g} ± {item.error:.1g}",
+            "" if item.tolerance is None else f"{item.tolerance:.2g}",
+            _verdict(item),
         )
     return Group(facts, "", numbers)
+
+
+def _verdict(item: Measurement) -> str:
+    if item.tolerance is None:
+        return ""
+    excess = abs(item.value - item.reference) - item.tolerance
+    if excess <= 0:
+        return "met"
+    return "open" if excess <= 2 * item.error else "missed"

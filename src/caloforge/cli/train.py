@@ -22,7 +22,7 @@ train = App(
 @train.command(
     help_epilogue=(
         "**Example:** caloforge train fastcalosim --particle e+ --data eplus-voxels.h5 "
-        "--cells eplus.h5 -o my-model"
+        "--cells eplus.h5 --energy-range 1:100 -o my-model"
     )
 )
 def fastcalosim(
@@ -36,18 +36,26 @@ def fastcalosim(
         str | None,
         Parameter(help="The same showers in cells, row by row: what the model is to fill."),
     ] = None,
+    energy_range: Annotated[
+        str | None, Parameter(help="GeV, LOW:HIGH; default: that of the showers.")
+    ] = None,
     seed: Seed = 1,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Fit a FastCaloSim parametrisation on the train rows, judge it on the test rows."""
+    from caloforge.energies import Spectrum
     from caloforge.export import train_fastcalosim
     from caloforge.models.fastcalosim import FastCaloSimConfig
     from caloforge.particles import particle_name
     from caloforge.runtime import load_card
 
     config = FastCaloSimConfig.preset(particle_name(particle))
+    if energy_range is not None:
+        spectrum = Spectrum.parse(energy_range)
+        ends = (spectrum.minimum, spectrum.maximum)
+        config = config.model_copy(update={"energy_range": ends})
     with bar("energies", config.n_nodes, quiet=quiet or json, unit="nodes") as progress:
         path = train_fastcalosim(
             output,

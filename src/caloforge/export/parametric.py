@@ -31,8 +31,7 @@ _SLUGS = {"e+": "eplus", "e-": "eminus", "pi+": "piplus", "pi-": "piminus"}
 _LIMITS = (
     "Particles enter at the centre of the detector, perpendicular.",
     "Energy outside the voxels that it was fitted on is not described.",
-    "Within a layer only ring energies and one displacement per shower are correlated; a track "
-    "in a few cells comes out as several.",
+    "Within a layer only rings are correlated; a track in a few cells comes out as several.",
     "A layer without bins in alpha takes its fluctuations in alpha from the layer beside it.",
 )
 
@@ -90,7 +89,7 @@ def train_fastcalosim(
             runtime="fastcalosim",
             detector=_definition(readout),
             particle=name,
-            energy_range=(round(model.energy_range[0], 6), round(model.energy_range[1], 6)),
+            energy_range=_rounded(model.energy_range),
             inputs=(
                 Tensor(name="energy", shape=("N", 1), unit="GeV", description="incident energy"),
             ),
@@ -111,7 +110,7 @@ def train_fastcalosim(
                     source="Geant4",
                 ),
             ),
-            command=_command(name, data, cells, output),
+            command=_command(name, data, cells, output, config),
             seed=seed,
             wall_time=round(wall_time, 1),
             machine=f"{platform.machine()}, one process, NumPy",
@@ -145,6 +144,11 @@ def _summary(showers: Showers) -> str:
     return builder.result().to_json()
 
 
+def _rounded(energies: tuple[float, float]) -> tuple[float, float]:
+    """The ends of the range to single precision, in which they are kept."""
+    return float(f"{energies[0]:.6g}"), float(f"{energies[1]:.6g}")
+
+
 def _definition(detector: Detector) -> dict[str, Any]:
     definition: dict[str, Any] = json.loads(detector_to_json(detector))
     return definition
@@ -160,8 +164,16 @@ def _speed(generator: ParametricGenerator, seed: int) -> dict[str, float]:
     return {"showers_per_second": round(_SPEED_SHOWERS / (time.perf_counter() - start), 1)}
 
 
-def _command(particle: str, data: Path, cells: str | Path | None, output: Path) -> str:
+def _command(
+    particle: str,
+    data: Path,
+    cells: str | Path | None,
+    output: Path,
+    config: FastCaloSimConfig | None,
+) -> str:
     parts = ["caloforge train fastcalosim", f"--particle {particle}", f"--data {data.name}"]
     if cells is not None:
         parts.append(f"--cells {Path(cells).name}")
+    if config is not None and config.energy_range is not None:
+        parts.append("--energy-range {:g}:{:g}".format(*config.energy_range))
     return " ".join([*parts, f"-o {output.name}"])

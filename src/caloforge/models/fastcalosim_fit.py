@@ -41,7 +41,8 @@ class FastCaloSimConfig(BaseModel):
     """Settings of the fit.
 
     Attributes:
-        energy_range: Lowest and highest incident energy in GeV: the first and the last node.
+        energy_range: Lowest and highest incident energy in GeV: the first and the last node; by
+            default those of the showers.
         n_nodes: Number of energy nodes, equidistant in log E.
         n_bins: Number of PCA bins, equally populated; with more than one number, each bin is split
             further by the leading component of a PCA of its own, as hadronic showers need.
@@ -57,7 +58,7 @@ class FastCaloSimConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    energy_range: tuple[float, float] = (1.0, 100.0)
+    energy_range: tuple[float, float] | None = None
     n_nodes: int = Field(default=16, ge=2)
     n_bins: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(5,), min_length=1)
     window: float = Field(default=0.55, gt=0)
@@ -143,7 +144,7 @@ def fit_parametrisation(
     pca_bin = _pca_bins(log_e, observables[:, : 1 + rings.n_layers], config.n_bins)
     n_bins = prod(config.n_bins)
 
-    low, high = np.log(config.energy_range).tolist()
+    low, high = np.log(config.energy_range or (energy.min(), energy.max())).tolist()
     nodes = np.linspace(low, high, config.n_nodes)
     z = np.linspace(-config.max_z, config.max_z, config.n_quantiles)
     tables: dict[str, list[Floats]] = {name: [] for name in _BY_BIN}

@@ -54,7 +54,8 @@ class Measurement(_Part):
     reference: float
     error: float
     """Statistical error of the difference."""
-    target: str = ""
+    tolerance: Positive | None = None
+    """How large the difference may be; None where there is no target."""
 
 
 class Card(_Part):

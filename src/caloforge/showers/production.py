@@ -16,8 +16,6 @@ from caloforge.showers.output import Output
 
 __all__ = ["Source", "blocks", "produce"]
 
-Range = tuple[int, int]
-
 
 class Source(Protocol):
     """Anything that makes the showers ``first`` to ``first + count`` of a run.
@@ -90,15 +88,17 @@ def blocks(
     Yields:
         The showers of each block, once per readout.
     """
-    ranges = [(at, min(block_size, stop - at)) for at in range(first, stop, block_size)]
-    if not isolated and (workers == 1 or len(ranges) < 2):
-        for at, size in ranges:
-            yield source.block(at, size)
-    elif ranges:
-        yield from _in_processes(source, ranges, min(workers, len(ranges)))
+    starts = range(first, stop, block_size)
+    if not isolated and (workers == 1 or len(starts) < 2):
+        for at in starts:
+            yield source.block(at, min(block_size, stop - at))
+    elif starts:
+        yield from _in_processes(source, starts, stop, min(workers, len(starts)))
 
 
-def _in_processes(source: Source, ranges: Sequence[Range], workers: int) -> Iterator[list[Showers]]:
+def _in_processes(
+    source: Source, starts: range, stop: int, workers: int
+) -> Iterator[list[Showers]]:
     # Fresh interpreters ("spawn"), so that nothing of this process is in them; each holds only its
     # own end of its pipe, so that it ends by itself when this process is killed.
     context = multiprocessing.get_context("spawn")
@@ -112,7 +112,7 @@ def _in_processes(source: Source, ranges: Sequence[Range], workers: int) -> Iter
             theirs.close()
             pipes.append(ours)
             processes.append(process)
-        yield from _in_order(pipes, ranges)
+        yield from _in_order(pipes, starts, stop)
     finally:
         for pipe in pipes:
             pipe.close()
@@ -121,7 +121,7 @@ def _in_processes(source: Source, ranges: Sequence[Range], workers: int) -> Iter
             process.join()
 
 
-def _in_order(pipes: Sequence[Connection], ranges: Sequence[Range]) -> Iterator[list[Showers]]:
+def _in_order(pipes: Sequence[Connection], starts: range, stop: int) -> Iterator[list[Showers]]:
     """Hand out blocks to whoever is free, and yield them in order.
 
     No block is handed out that is more than a few per worker ahead of the one that is due, so a
@@ -132,11 +132,11 @@ def _in_order(pipes: Sequence[Connection], ranges: Sequence[Range]) -> Iterator[
     busy: dict[Connection, int] = {}
     idle = list(pipes)
     made: dict[int, list[Showers] | Exception] = {}
-    while due < len(ranges):
-        while idle and given < min(len(ranges), due + ahead):
+    while due < len(starts):
+        while idle and given < min(len(starts), due + ahead):
             pipe = idle.pop()
             with suppress(BrokenPipeError, ConnectionResetError):  # receiving will tell
-                pipe.send(ranges[given])
+                pipe.send((starts[given], min(starts.step, stop - starts[given])))
             busy[pipe] = given
             given += 1
         for pipe in cast("list[Connection]", wait(list(busy))):
