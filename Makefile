@@ -42,7 +42,9 @@ zoo: .venv/core
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
+# Of PyTorch the build for the CPU is enough; where there is none under this name, any will do.
 .venv/test: .venv/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@ .venv/core
 

@@ -49,7 +49,9 @@ def damaged(path: Path) -> None:
     content = arrays(64)
     with h5py.File(path, "w") as file:
         for key, value in content.items():
-            file.create_dataset(key, data=np.random.default_rng(1).random(value.shape), compression=1)
+            file.create_dataset(
+                key, data=np.random.default_rng(1).random(value.shape), compression=1
+            )
         offsets = [file[key].id.get_chunk_info(0) for key in content]
     text = bytearray(path.read_bytes())
     for chunk in offsets:
@@ -68,12 +70,12 @@ def calochallenge(**changes: Any) -> Callable[[Path], None]:
 
 
 # What is wrong with the file itself or with its layout: FileFormatError.
-LAYOUT: dict[str, tuple[Callable[[Path], None], str]] = {
+LAYOUT: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda path: None, "does not exist"),
     "folder": (lambda path: path.mkdir(), "is a folder"),
-    "empty": (lambda path: path.write_bytes(b"") and None, "is empty"),
-    "text": (lambda path: path.write_text("energy\n1\n" * 99) and None, "is not an HDF5 file"),
-    "short": (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n") and None, "file"),
+    "empty": (lambda path: path.write_bytes(b""), "is empty"),
+    "text": (lambda path: path.write_text("energy\n1\n" * 99), "is not an HDF5 file"),
+    "short": (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "file"),
     "truncated": (truncated, "is truncated"),
     "no datasets": (lambda path: write(path, {}), "has nothing"),
     "no energy": (changed(energy=None), "must be in the format"),

@@ -77,4 +77,3 @@ def run_cli() -> Cli:
         return Result(done.returncode, done.stdout, done.stderr)
 
     return run
-

@@ -45,7 +45,9 @@ def test_load_and_sample(tiny: Path) -> None:
     assert len(generator.sample(10.0)) == 1
     assert len(generator.sample([[10.0], [20.0]])) == 2
     assert len(generator.sample([])) == 0
-    assert generator.sample([1], seed=1).deposits.max() != generator.sample([1], seed=2).deposits.max()
+    assert (
+        generator.sample([1], seed=1).deposits.max() != generator.sample([1], seed=2).deposits.max()
+    )
 
 
 def test_showers_are_the_network_on_the_streams_of_the_contract(tiny: Path) -> None:
@@ -112,7 +114,10 @@ def test_network_that_makes_no_showers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "word"),
     [
-        (network(names=("x", "energy", "deposits")), "inputs of generator.onnx are ['energy', 'x']"),
+        (
+            network(names=("x", "energy", "deposits")),
+            "inputs of generator.onnx are ['energy', 'x']",
+        ),
         (network(names=("z", "e", "deposits")), "inputs of generator.onnx are ['e', 'z']"),
         (network(names=("z", "energy", "cells")), "outputs of generator.onnx are ['cells']"),
         (network(cells=503), "'deposits' of generator.onnx is tensor(float) of shape"),
@@ -155,7 +160,10 @@ def test_free_width_of_noise_in_card_and_network(tmp_path: Path) -> None:
         ({"energy_range": [5.0, 1.0]}, "card.json: energy_range"),
         ({"name": "../evil"}, "card.json: name"),
         ({"detector": {"name": "x"}}, "layers: this key is missing"),
-        ({"detector": {**card()["detector"], "layers": card()["detector"]["layers"][:2]}}, "deposits"),
+        (
+            {"detector": {**card()["detector"], "layers": card()["detector"]["layers"][:2]}},
+            "deposits",
+        ),
         ({"files": {"generator.onnx": "0" * 64}}, "SHA-256"),
         ({"files": {"generator.onnx": "xyz"}}, "card.json: files"),
         ({"files": {}}, "generator.onnx"),

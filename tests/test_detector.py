@@ -73,7 +73,9 @@ def test_order_of_cells_is_that_of_the_files() -> None:
     assert np.bincount(CALOGAN.layer_of_cell).tolist() == [288, 144, 72]
     ring = VOXELS.layers[1]  # r is fast, alpha slow
     assert ring.shape == (10, 16)
-    assert ring.centres[1] == pytest.approx([3 * math.cos(math.pi / 10), 3 * math.sin(math.pi / 10)])
+    assert ring.centres[1] == pytest.approx(
+        [3 * math.cos(math.pi / 10), 3 * math.sin(math.pi / 10)]
+    )
     assert ring.centres[16] == pytest.approx([math.cos(0.3 * math.pi), math.sin(0.3 * math.pi)])
 
 

@@ -109,14 +109,16 @@ def test_wrong_toml(tmp_path: Path, old: str, new: str, words: list[str]) -> Non
 
 
 def test_both_cells_and_voxels(tmp_path: Path) -> None:
-    text = GOOD.replace("n_alpha = 4", "n_alpha = 4\nx = { edges = [0, 1] }\ny = { edges = [0, 1] }")
+    text = GOOD.replace(
+        "n_alpha = 4", "n_alpha = 4\nx = { edges = [0, 1] }\ny = { edges = [0, 1] }"
+    )
     assert "layers.1" in refusal(write(tmp_path, text))
 
 
 @pytest.mark.parametrize("name", ["box.toml", "box.xml"])
 def test_not_text(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    path.write_bytes(b"name = \"\xff\xfe\x00\"")
+    path.write_bytes(b'name = "\xff\xfe\x00"')
     refusal(path)
     path.write_bytes(b"")
     refusal(path)
@@ -182,7 +184,9 @@ def test_wrong_xml(tmp_path: Path, old: str, new: str, words: list[str]) -> None
 
 
 def test_xml_of_several_particles(tmp_path: Path) -> None:
-    two = XML.replace("</Bins>", '<Bin pid="211"><Layer id="1" r_edges="0,1" n_bin_alpha="3"/></Bin></Bins>')
+    two = XML.replace(
+        "</Bins>", '<Bin pid="211"><Layer id="1" r_edges="0,1" n_bin_alpha="3"/></Bin></Bins>'
+    )
     path = write(tmp_path, two, "two.xml")
     assert "give the particle" in refusal(path)
     assert load_detector(path, "pi+").n_cells == 3

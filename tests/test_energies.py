@@ -29,7 +29,9 @@ def test_list(values: list[float]) -> None:
     assert drawn.tolist() == [values[i % len(values)] for i in range(3, 15)]
 
 
-@given(ends=st.tuples(energies, energies), kind=st.sampled_from(["", "log:"]), seed=st.integers(0, 9))
+@given(
+    ends=st.tuples(energies, energies), kind=st.sampled_from(["", "log:"]), seed=st.integers(0, 9)
+)
 def test_interval(ends: tuple[float, float], kind: str, seed: int) -> None:
     low, high = ends
     text = f" {kind}{low!r}:{high!r}"
@@ -42,7 +44,9 @@ def test_interval(ends: tuple[float, float], kind: str, seed: int) -> None:
     drawn = spectrum.sample(seed, 0, 20)
     assert ((drawn >= low) & (drawn <= high)).all()
     np.testing.assert_array_equal(spectrum.sample(seed, 7, 5), drawn[7:12])
-    assert not np.array_equal(spectrum.sample(seed + 1, 0, 20), drawn) or np.ptp(drawn) < 1e-9 * high
+    assert (
+        not np.array_equal(spectrum.sample(seed + 1, 0, 20), drawn) or np.ptp(drawn) < 1e-9 * high
+    )
 
 
 def test_distributions() -> None:
@@ -110,7 +114,9 @@ def test_description_tells_spectra_apart(tmp_path: Path) -> None:
     assert Spectrum.parse("1.0:2e0").describe() == Spectrum.parse("1:2").describe()
     for name, content in (("a.txt", "1\n2\n"), ("b.txt", "1.0 2.0")):
         (tmp_path / name).write_text(content)
-    one, other = (Spectrum.parse(f"file:{tmp_path / name}").describe() for name in ("a.txt", "b.txt"))
+    one, other = (
+        Spectrum.parse(f"file:{tmp_path / name}").describe() for name in ("a.txt", "b.txt")
+    )
     assert one == other  # the energies count, not where they were written
 
 
@@ -130,7 +136,9 @@ def test_file_of_showers(tmp_path: Path) -> None:
     Showers(calogan, np.array([5.0, 7.0]), np.zeros((2, 504), np.float32)).write(path)
     assert Spectrum.parse(f"file:{path}").values == (5.0, 7.0)
     voxels = tmp_path / "voxels.h5"
-    Showers(load_detector("lar-voxels"), np.array([5.0]), np.zeros((1, 363), np.float32)).write(voxels)
+    Showers(load_detector("lar-voxels"), np.array([5.0]), np.zeros((1, 363), np.float32)).write(
+        voxels
+    )
     assert Spectrum.parse(f"file:{voxels}").values == (5.0,)  # MeV in the file
 
 

@@ -159,7 +159,9 @@ def test_files_of_others(tmp_path: Path, changes: dict[str, Any]) -> None:
     assert caloforge.read(path).total_energy[0] > 0
 
 
-@pytest.mark.parametrize("name", ["calochallenge-ds1-photons", "calochallenge-ds1-pions", "calochallenge-ds2"])
+@pytest.mark.parametrize(
+    "name", ["calochallenge-ds1-photons", "calochallenge-ds1-pions", "calochallenge-ds2"]
+)
 def test_calochallenge_files_are_recognised(tmp_path: Path, name: str) -> None:
     detector = load_detector(name)
     with h5py.File(tmp_path / "c.hdf5", "w") as file:

@@ -19,7 +19,9 @@ KNOWN = {
 def test_both_ways(name: str, identifier: int) -> None:
     assert pdg_id(name) == pdg_id(identifier) == pdg_id(str(identifier)) == identifier
     assert pdg_id(f" {name} ") == identifier
-    assert particle_name(identifier) == particle_name(name) == particle_name(f"{identifier}") == name
+    assert (
+        particle_name(identifier) == particle_name(name) == particle_name(f"{identifier}") == name
+    )
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,8 @@ def test_purposes_keep_their_numbers() -> None:
 @given(seed=seeds, shower=showers, purpose=purposes)
 def test_rng_draws_the_words(seed: int, shower: int, purpose: Purpose) -> None:
     words = shower_words(seed, shower, purpose, 3)
-    assert (words.dtype, words.shape) == (np.uint64, (3,))
+    assert words.dtype == np.uint64
+    assert words.shape == (3,)
     drawn = shower_rng(seed, shower, purpose).integers(0, 2**64, 3, dtype=np.uint64)
     np.testing.assert_array_equal(words, drawn)
     np.testing.assert_array_equal(shower_words(seed, shower, purpose, 5)[:3], words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,15 @@ def make(n: int = 4, detector: Detector = CALOGAN, seed: int = 1, **changes: Any
     return Showers(detector, **(arrays | changes))
 
 
+def change(n: int, name: str, value: Any) -> Showers:
+    changes: dict[str, Any] = {name: value}
+    return make(n, CALOGAN, **changes)
+
+
 def test_types_and_shapes() -> None:
     showers = make(4, overflow=np.ones((4, 3), np.float32), energy=[1, 2, 3, 4])
-    assert (showers.energy.dtype, showers.deposits.dtype) == (np.float64, np.float32)
+    assert showers.energy.dtype == np.float64
+    assert showers.deposits.dtype == np.float32
     assert showers.overflow is not None
     assert showers.overflow.dtype == np.float64
     assert len(showers) == 4
@@ -82,7 +89,7 @@ def test_refuses_values_that_no_shower_has(name: str, value: float) -> None:
     if array.ndim == 1:
         array[3] = value
     with pytest.raises(ShowersError) as error:
-        make(5, **{name: array})
+        change(5, name, array)
     message = str(error.value)
     assert message.startswith(f"{name}: shower 3 has ")
     assert "(1 of 5 showers are affected)" in message
@@ -93,11 +100,11 @@ def test_refuses_values_that_no_shower_has(name: str, value: float) -> None:
 def test_positions_may_be_negative_but_must_be_finite(name: str) -> None:
     array = np.array(getattr(make(5), name))
     array[2, 0] = -1.0
-    make(5, **{name: array})
+    change(5, name, array)
     for value in (np.nan, np.inf):
         array[2, 1] = value
         with pytest.raises(ShowersError, match=f"{name}: shower 2 .* must be finite$"):
-            make(5, **{name: array})
+            change(5, name, array)
 
 
 def test_refuses_no_energy() -> None:
@@ -130,7 +137,7 @@ def test_refuses_more_than_float32_holds() -> None:
 )
 def test_refuses_wrong_shapes(name: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(ShowersError, match=rf"^{name}: has shape \({', '.join(map(str, shape))}"):
-        make(4, **{name: np.ones(shape)})
+        change(4, name, np.ones(shape))
 
 
 def assert_rows(part: Showers, whole: Showers, rows: Any) -> None:
@@ -159,7 +166,7 @@ def test_masks_and_indices(mask: np.ndarray[Any, np.dtype[np.bool_]], index: lis
 def test_concatenate_undoes_cutting(cuts: list[int]) -> None:
     showers = make(9)
     ends = [0, *sorted(cuts), 9]
-    parts = [showers[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    parts = [showers[a:b] for a, b in pairwise(ends)]
     assert_rows(Showers.concatenate(parts), showers, slice(None))
 
 
@@ -173,7 +180,7 @@ def test_concatenate_drops_what_only_some_have() -> None:
 
 def test_what_cannot_be_concatenated() -> None:
     for parts in ([], [make(1), make(1, VOXELS)], [make(1), make(1, particle="e-")]):
-        with pytest.raises(ShowersError, match="^parts: "):
+        with pytest.raises(ShowersError, match=r"^parts: "):
             Showers.concatenate(parts)
 
 

@@ -24,6 +24,7 @@ app = App(
     help_format="markdown",
     help_epilogue="**Example:** caloforge generate --particle e+ --energy 1:100 -n 10000 -o e.h5",
     version=__version__,
+    suppress_keyboard_interrupt=False,
 )
 for command in (generate, geant4, train, data, models):
     app.command(command)

@@ -205,7 +205,9 @@ def features(showers: Showers, *, threshold: float = 0.0) -> Features:
             found.sparsity[rows, i] = 1.0 - (cells > 0).mean(axis=1)
             for direction in DIRECTIONS:
                 x = _public_coordinate(layer, direction)
-                centre, square = cells @ x / (total + _SUM), cells @ x**2 / (total + _SUM)
+                # Sums as in the public code: products of matrices round otherwise.
+                centre = (cells * x).sum(axis=1) / (total + _SUM)
+                square = (cells * (x * x)).sum(axis=1) / (total + _SUM)
                 found.centres[direction][rows, i] = centre
                 found.widths[direction][rows, i] = np.sqrt(np.maximum(square - centre**2, 0.0))
     return found
@@ -231,7 +233,14 @@ def binned_layers(detector: Detector) -> list[int]:
 def _public_coordinate(
     layer: RectangularLayer | CylindricalLayer, direction: Direction
 ) -> FloatArray:
-    """Coordinates of the cells of a layer, alpha counted from -pi: shape (n_cells,), mm."""
-    turned = direction != "r" and isinstance(layer, CylindricalLayer)
-    x = coordinate(layer, direction)
-    return -x if turned else x
+    """Coordinates of the cells of a layer, alpha counted from -pi: shape (n_cells,), mm.
+
+    Rounded as in the public code: a single voxel at r cos(pi/2) = 6e-17 r is to the right of the
+    edge at 0 that its histograms have.
+    """
+    if direction == "r" or isinstance(layer, RectangularLayer):
+        return coordinate(layer, direction)
+    edges = np.linspace(-np.pi, np.pi, layer.n_alpha + 1)
+    alpha = np.repeat(edges[:-1] + np.diff(edges) / 2, layer.shape[1])
+    turn = np.cos(alpha) if direction == "eta" else np.sin(alpha)
+    return np.asarray(coordinate(layer, "r") * turn, dtype=np.float64)

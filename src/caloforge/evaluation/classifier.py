@@ -13,6 +13,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from time import perf_counter
 from types import ModuleType
@@ -20,11 +21,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, SerializeAsAny
+from pydantic import BaseModel, ConfigDict
 from scipy.stats import ks_2samp
 
 from caloforge.errors import CaloforgeError, ShowersError
-from caloforge.evaluation.classifier_protocols import PROTOCOLS, Protocol
+from caloforge.evaluation.classifier_protocols import PROTOCOLS, AnyProtocol, Protocol
 from caloforge.evaluation.classifier_scores import (
     Estimate,
     bootstrap_auc,
@@ -99,7 +100,7 @@ class ClassifierResult(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    protocol: SerializeAsAny[Protocol]
+    protocol: AnyProtocol
     auc: float
     auc_error: float
     jsd: float
@@ -116,7 +117,7 @@ class ClassifierResult(BaseModel):
     warnings: tuple[str, ...]
 
 
-def find_protocol(protocol: str | Protocol, *, quick: bool = False) -> Protocol:
+def find_protocol(protocol: str | AnyProtocol, *, quick: bool = False) -> AnyProtocol:
     """A protocol by its name.
 
     Args:
@@ -138,7 +139,7 @@ def find_protocol(protocol: str | Protocol, *, quick: bool = False) -> Protocol:
 def classifier_test(
     reference: Showers,
     showers: Showers,
-    protocol: str | Protocol,
+    protocol: str | AnyProtocol,
     *,
     seed: int,
     repeats: int = 1,
@@ -169,7 +170,7 @@ def classifier_test(
         device: Where to train: ``"cpu"``, ``"cuda"``, ...
         calibrate: Whether AUC and accuracy are those of the calibrated probabilities; None as the
             protocol says. The divergence always is.
-        progress: Called with the number of epochs done, those of earlier repeats included.
+        progress: Called with the number of epochs done, of at most ``repeats * protocol.epochs``.
 
     Raises:
         ShowersError: The samples are of different readouts or particles, or too small.
@@ -213,7 +214,7 @@ def classifier_test(
                 rng,
                 torch_device,
                 calibrate=calibrate,
-                progress=lambda epoch, before=before: progress(before + epoch),
+                progress=partial(_later, progress, before),
             )
         )
     auc = _combined([each.auc for each in done], [each.auc_error for each in done])
@@ -295,11 +296,12 @@ def energy_warnings(first: Showers, second: Showers) -> list[str]:
     test = ks_2samp(first.energy, second.energy)
     if test.pvalue >= _KS_ALARM:
         return []
-    return [
+    message = (
         f"energy: the spectra of incident energies differ (Kolmogorov-Smirnov distance "
         f"{test.statistic:.3g}, p-value {test.pvalue:.2g}), which alone tells the classes apart; "
         "match the energies first"
-    ]
+    )
+    return [message]
 
 
 def limit_inputs(inputs: NDArray[np.float32]) -> int:
@@ -310,11 +312,11 @@ def limit_inputs(inputs: NDArray[np.float32]) -> int:
     return beyond
 
 
-def check_alike(reference: Showers, showers: Showers) -> None:
-    """Check that two samples can be compared.
+def check_readout(reference: Showers, showers: Showers) -> None:
+    """Check that two samples are of the same readout.
 
     Raises:
-        ShowersError: They are of different readouts or particles.
+        ShowersError: They are not.
     """
     if not reference.detector.same_readout(showers.detector):
         msg = (
@@ -322,6 +324,15 @@ def check_alike(reference: Showers, showers: Showers) -> None:
             f"as the reference, {reference.detector.name!r}"
         )
         raise ShowersError(msg)
+
+
+def check_alike(reference: Showers, showers: Showers) -> None:
+    """Check that two samples can be compared.
+
+    Raises:
+        ShowersError: They are of different readouts or particles.
+    """
+    check_readout(reference, showers)
     if reference.particle and showers.particle and reference.particle != showers.particle:
         msg = (
             f"showers: are of {showers.particle}, must be of the same particle as the reference, "
@@ -365,6 +376,10 @@ def _one_repeat(
         best_epoch=trained.epoch,
         epochs=trained.epochs,
     )
+
+
+def _later(progress: Callable[[int], None], before: int, epoch: int) -> None:
+    progress(before + epoch)
 
 
 def _combined(values: list[float], errors: list[float]) -> Estimate:

@@ -16,11 +16,11 @@ from caloforge.evaluation.classifier_protocols import Training
 
 __all__ = ["Sample", "Trained", "build_network", "find_device", "train_network"]
 
-_SCORED_AT_ONCE = 10_000
+_ROWS_AT_ONCE = 10_000
 _MOST_ROTATED = 8192
 # Added to the variance of each principal component, in units of that of a standardised input:
 # directions in which few showers tell anything are not blown up.
-_FLOOR = 1e-4
+_FLOOR = 1e-5
 
 
 @dataclass(frozen=True)
@@ -67,29 +67,31 @@ class Trained:
 class _Whiten(nn.Module):
     """Standardise the inputs, rotate them to their principal components, scale those to 1.
 
-    A constant input is not scaled. Of very many inputs the rotation would take too long: they are
-    standardised only.
+    A constant input is not scaled. More than 8192 inputs are standardised only: their covariance
+    would neither fit nor be worth the time.
     """
 
     def __init__(self, inputs: Tensor) -> None:
         super().__init__()
         self.mean: Tensor
-        self.rotation: Tensor
-        mean = inputs.mean(dim=0)
+        self.scale: Tensor
+        self.rotation: Tensor | None
         spread = inputs.std(dim=0, correction=0)
-        scale = torch.where(spread > 0, spread, torch.ones_like(spread)).double()
+        self.register_buffer("mean", inputs.mean(dim=0))
+        self.register_buffer("scale", torch.where(spread > 0, spread, torch.ones_like(spread)))
+        self.register_buffer("rotation", None)
         if inputs.shape[1] <= _MOST_ROTATED:
-            covariance = torch.cov(inputs.T, correction=0).double() / torch.outer(scale, scale)
+            covariance = torch.zeros(2 * inputs.shape[1:], dtype=torch.float64)
+            for part in torch.split(inputs, _ROWS_AT_ONCE):
+                rows = self(part).double()
+                covariance += rows.T @ rows / len(inputs)
             variances, axes = torch.linalg.eigh(covariance)
-            rotation = axes / torch.sqrt(variances.clamp(min=0) + _FLOOR) / scale[:, None]
-        else:
-            rotation = torch.diag(1 / scale)
-        self.register_buffer("mean", mean)
-        self.register_buffer("rotation", rotation.float())
+            self.rotation = (axes / torch.sqrt(variances.clamp(min=0) + _FLOOR)).float()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Whitened inputs: shape (N, n_inputs)."""
-        return (inputs - self.mean) @ self.rotation
+        standardised = (inputs - self.mean) / self.scale
+        return standardised if self.rotation is None else standardised @ self.rotation
 
 
 def find_device(name: str) -> torch.device:
@@ -198,7 +200,7 @@ def _train_epoch(
             logits, sample.labels[rows].to(device)
         )
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
 
@@ -207,7 +209,7 @@ def _logits(network: nn.Module, inputs: Tensor) -> Tensor:
     device = next(network.parameters()).device
     network.eval()
     with torch.no_grad():
-        parts = [network(part.to(device)).squeeze(1) for part in torch.split(inputs, _SCORED_AT_ONCE)]
+        parts = [network(part.to(device)).squeeze(1) for part in torch.split(inputs, _ROWS_AT_ONCE)]
     return torch.cat(parts).cpu()
 
 

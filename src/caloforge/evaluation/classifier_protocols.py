@@ -33,6 +33,7 @@ from caloforge.showers import Showers
 
 __all__ = [
     "PROTOCOLS",
+    "AnyProtocol",
     "CaloChallengeProtocol",
     "CaloFlowProtocol",
     "Protocol",
@@ -53,7 +54,7 @@ class Training(BaseModel):
         negative_slope: Slope of the LeakyReLU below zero; 0 for a ReLU.
         dropout: Probability of the dropout behind each hidden layer.
         whiten: Whether the inputs are turned into the principal components of the training part,
-            each with unit variance.
+            each with unit variance; more than 8192 inputs are standardised only.
         batch_size: Rows per step.
         learning_rate: Learning rate of Adam.
         epochs: Most epochs.
@@ -149,10 +150,10 @@ class Protocol(Training, ABC):
             whiten=True,
             batch_size=256,
             learning_rate=1e-3,
-            epochs=40,
+            epochs=80,
             judged_from=1,
             choose_by="loss",
-            patience=8,
+            patience=12,
         )
 
 
@@ -249,7 +250,9 @@ class CaloChallengeProtocol(Protocol):
         return found.astype(np.float32, copy=False)
 
 
-PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
+AnyProtocol = CaloFlowProtocol | CaloChallengeProtocol
+
+PROTOCOLS: Mapping[str, AnyProtocol] = MappingProxyType(
     {
         protocol.family: protocol
         for protocol in (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import ShowersError
+from caloforge.errors import CaloforgeError, ShowersError
 from caloforge.evaluation.distances import (
     ChiSquare,
     SortedPair,
@@ -165,6 +165,7 @@ def compare_observables(
 
     Raises:
         ShowersError: The samples are of different detectors or particles, or one is empty.
+        CaloforgeError: There are fewer than two replicas.
     """
     samples = [reference, showers, *([] if floor is None else [floor])]
     for sample in samples:
@@ -209,7 +210,13 @@ def compare_values(
         rng: Random numbers, for the errors.
         floor: Of a second reference: shape (L,).
         replicas: Number of bootstrap samples for the errors, at least two.
+
+    Raises:
+        CaloforgeError: There are fewer than two replicas.
     """
+    if replicas < 2:
+        msg = f"replicas: got {replicas}, errors need at least 2"
+        raise CaloforgeError(msg)
     draws = [_draws(sample, replicas, rng) for sample in (reference, showers, floor)]
     rows = []
     for observable in chosen:

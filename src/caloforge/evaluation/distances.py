@@ -187,7 +187,8 @@ def separation(first: FloatArray, second: FloatArray) -> float:
         return float("nan")
     p, q = first / total1, second / total2
     both = p + q
-    return 0.5 * float(np.sum(np.divide((p - q) ** 2, both, out=np.zeros_like(p), where=both > 0)))
+    terms = np.divide((p - q) ** 2, both, out=np.zeros_like(p), where=both > 0)
+    return min(0.5 * float(terms.sum()), 1.0)
 
 
 def wasserstein(first: FloatArray, second: FloatArray) -> float:
@@ -266,7 +267,7 @@ class SortedPair:
         # F - G between neighbouring values; where those are equal there is nothing between them.
         difference = np.abs(np.cumsum(weights[self._order])[:-1])
         largest = difference[self._steps > 0].max(initial=0.0)
-        return ValueDistances(float(np.sum(difference * self._steps)), float(largest))
+        return ValueDistances(float(np.sum(difference * self._steps)), min(float(largest), 1.0))
 
 
 def resample(size: int, rng: np.random.Generator) -> FloatArray:

@@ -37,7 +37,7 @@ class EnergyPoint:
     """The comparison at one incident energy, or in one slice of it.
 
     Attributes:
-        energy: Smallest and largest incident energy, GeV.
+        energy: Smallest and largest incident energy of the reference, GeV.
         response: Range of E_tot / E_inc that is histogrammed.
         counts: Number of showers of the reference and of the sample, in the range or not.
         chi2: The test.
@@ -104,15 +104,17 @@ def fastcalogan_energy_chi2(
     responses = reference.response, showers.response
     slices = _slice_of(limits, reference.energy), _slice_of(limits, showers.energy)
     points = []
-    for i, (low, high) in enumerate(limits):
+    for i in range(len(limits)):
+        inside = reference.energy[slices[0] == i]
+        energy = float(inside.min()), float(inside.max())
         values = [sample[index == i] for sample, index in zip(responses, slices, strict=True)]
         if not len(values[1]):
             msg = (
-                f"showers: has none with an incident energy of {low:.6g}-{high:.6g} GeV, must have "
-                "some wherever the reference has; generate them at the energies of the reference"
+                f"showers: has none with an incident energy of {energy[0]:g} to {energy[1]:g} GeV, "
+                "must have some wherever the reference has; generate them at its energies"
             )
             raise ShowersError(msg)
-        points.append(_compare(values, (float(low), float(high)), factors))
+        points.append(_compare(values, energy, factors))
     return EnergyChi2(tuple(points), continuous, int((slices[1] < 0).sum()))
 
 

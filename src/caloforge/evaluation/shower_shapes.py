@@ -249,7 +249,7 @@ def coordinate(
             msg = "unit: got 'cells', only rectangular cells have numbers along eta and phi; use mm"
             raise DetectorError(msg)
         numbers = np.indices(layer.shape, dtype=np.float64)
-        return numbers[1 if direction == "eta" else 0].ravel()
+        return np.asarray(numbers[1 if direction == "eta" else 0].ravel(), dtype=np.float64)
     if direction == "r":
         if isinstance(layer, CylindricalLayer):
             edges = np.array(layer.r_edges, dtype=np.float64)
