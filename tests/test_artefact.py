@@ -85,7 +85,7 @@ def test_energies_out_of_range(tiny: Path, energies: list[float]) -> None:
     "energies", [[0.0], [-1.0], [np.nan], [np.inf], [[1.0, 2.0]], np.ones((2, 1, 1))]
 )
 def test_energies_that_are_none(tiny: Path, energies: Any) -> None:
-    with pytest.raises(EnergyError, match="^energies: "):
+    with pytest.raises(EnergyError, match=r"^energies: "):
         caloforge.load(tiny).sample(energies, extrapolate=True)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -165,7 +165,7 @@ def test_whitening(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
     rng = np.random.default_rng(0)
     base = rng.normal(size=(4000, 3))
-    # The last but one differs from the first by 0.5%, the last is constant.
+    # The third is the first up to 2%, the last is constant.
     mixed = np.stack([base[:, 0], base[:, 1], base[:, 0] + 0.02 * base[:, 2], np.ones(4000)], 1)
     inputs = torch.from_numpy((5.0 + mixed).astype(np.float32))
     seen = classifier_network._Whiten(inputs)(inputs).numpy()
@@ -337,6 +337,7 @@ def test_torch_is_not_imported_with_the_package() -> None:
 # --- scores -------------------------------------------------------------------------------------
 
 
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=60))
 def test_auc_is_that_of_scikit_learn(rows: list[tuple[int, bool]]) -> None:
     scores = np.array([row[0] for row in rows], dtype=np.float64)
@@ -350,11 +351,11 @@ def test_bootstrap_error_is_the_spread_of_samples() -> None:
     rng = np.random.default_rng(0)
     labels = np.repeat([True, False], 400)
     found = []
-    for _ in range(80):
+    for _ in range(60):
         scores = rng.normal(labels * 0.5, 1.0)
         found.append(bootstrap_auc(scores, labels, rng, n_bootstrap=50))
     spread = np.std([each.value for each in found])
-    assert np.mean([each.error for each in found]) == pytest.approx(spread, rel=0.25)
+    assert np.mean([each.error for each in found]) == pytest.approx(spread, rel=0.3)
 
 
 def test_jsd_is_finite_and_that_of_the_likelihood() -> None:

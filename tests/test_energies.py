@@ -92,7 +92,7 @@ def test_whatever_is_written_is_read_or_refused(text: str) -> None:
     try:
         spectrum = Spectrum.parse(text)
     except EnergyError as error:
-        assert len(str(error).splitlines()) == 1
+        assert len(str(error).splitlines()) == 1  # noqa: PT017
     else:
         assert all(math.isfinite(value) and value > 0 for value in spectrum.values)
 

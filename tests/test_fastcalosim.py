@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from caloforge.detector import CylindricalLayer, Detector, load_detector
+from caloforge.detector import CylindricalLayer, Detector, Plate, Stack, load_detector
 from caloforge.errors import ArtefactError, DetectorError, EnergyError, ShowersError
 from caloforge.evaluation.closure import compare_layers
+from caloforge.export.overflow import overflow_from_cells
 from caloforge.models.fastcalosim import FastCaloSim, FastCaloSimConfig, Hits
+from caloforge.models.fastcalosim_radial import fit_radius
 from caloforge.models.rings import Rings
 from caloforge.random import Purpose, shower_rng
 from caloforge.showers import Showers, read_showers
@@ -25,7 +28,10 @@ SMALL = Detector(
         CylindricalLayer((10.0, 60.0), (0.0, 5.0, 10.0, 20.0, 40.0), 8),
     ),
 )
-QUICK = FastCaloSimConfig(n_nodes=5, n_bins=(2,), min_rows=400, n_factors=2)
+PLATES = replace(SMALL, stack=Stack((Plate("G4_Pb", 60.0),), lateral=200.0))
+QUICK = FastCaloSimConfig(
+    energy_range=(1.0, 100.0), n_nodes=5, n_bins=(2,), min_rows=400, n_factors=2
+)
 
 
 def toy_showers(n: int) -> Showers:
@@ -40,6 +46,17 @@ def toy_showers(n: int) -> Showers:
     return Showers(SMALL, energy, deposits.astype(np.float32), "e+")
 
 
+def with_overflow(showers: Showers) -> Showers:
+    """The same showers with 1% of what is in the second layer beside it, in two of three."""
+    rng = np.random.default_rng(4)
+    overflow = np.zeros((len(showers), 2))
+    second = showers.layer_energies[:, 1]
+    overflow[:, 1] = (
+        0.015 * second * rng.gamma(5, 0.2, len(showers)) * (rng.random(len(showers)) < 2 / 3)
+    )
+    return replace(showers, detector=PLATES, overflow=overflow)
+
+
 def rngs(n: int, first: int = 0) -> list[np.random.Generator]:
     return [shower_rng(5, first + i, Purpose.GENERATOR) for i in range(n)]
 
@@ -51,6 +68,16 @@ def deposits(hits: Hits, detector: Detector) -> NDArray[np.float64]:
 @pytest.fixture(scope="module")
 def toy() -> FastCaloSim:
     return FastCaloSim.fit(toy_showers(3000), QUICK)
+
+
+@pytest.fixture(scope="module")
+def tracks() -> FastCaloSim:
+    return FastCaloSim.fit(toy_showers(3000), QUICK.model_copy(update={"track_loss": 100.0}))
+
+
+@pytest.fixture(scope="module")
+def leaky() -> FastCaloSim:
+    return FastCaloSim.fit(with_overflow(toy_showers(3000)), QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -78,17 +105,21 @@ def test_empty_block(toy: FastCaloSim) -> None:
     assert hits.energy.shape == (0,)
 
 
+@pytest.mark.parametrize("name", ["toy", "leaky", "tracks"])
 @pytest.mark.parametrize("block", [1, 7, 40])
-def test_showers_do_not_depend_on_the_block(toy: FastCaloSim, block: int) -> None:
+def test_showers_do_not_depend_on_the_block(
+    name: str, block: int, request: pytest.FixtureRequest
+) -> None:
+    model: FastCaloSim = request.getfixturevalue(name)
     energy = np.geomspace(1, 100, 40)
-    whole = toy.hits(energy, rngs(40))
+    whole = model.hits(energy, rngs(40))
     for start in range(0, 40, block):
-        part = toy.hits(
+        part = model.hits(
             energy[start : start + block], rngs(len(energy[start : start + block]), start)
         )
         same = (whole.shower >= start) & (whole.shower < start + block)
-        for name in ("x", "y", "z", "energy"):
-            np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[same])
+        for axis in ("x", "y", "z", "energy"):
+            np.testing.assert_array_equal(getattr(part, axis), getattr(whole, axis)[same])
         np.testing.assert_array_equal(part.shower, whole.shower[same] - start)
 
 
@@ -163,6 +194,110 @@ def test_toy_means_are_reproduced(toy: FastCaloSim) -> None:
     np.testing.assert_allclose(
         got[2:].reshape(8, 4).sum(0), wanted[2:].reshape(8, 4).sum(0), rtol=0.03
     )
+
+
+def test_overflow_becomes_a_ring_outside(leaky: FastCaloSim) -> None:
+    assert leaky.has_outer_rings
+    showers = with_overflow(toy_showers(3000))
+    assert showers.overflow is not None
+    rows = np.flatnonzero((showers.energy > 20) & (showers.energy < 60))
+    hits = leaky.hits(showers.energy[rows], rngs(len(rows)))
+    assert np.hypot(hits.x, hits.y).max() <= 100
+    inside, beside = SMALL.digitise(hits.x, hits.y, hits.z, hits.energy, hits.shower, len(rows))
+    wanted = showers.overflow[rows]
+    assert not beside[:, 0].any()
+    assert beside[:, 1].mean() == pytest.approx(wanted[:, 1].mean(), rel=0.05)
+    assert (beside[:, 1] > 0).mean() == pytest.approx(2 / 3, abs=0.06)
+    total = showers.deposits[rows].sum() + wanted.sum()
+    assert inside.sum() + beside.sum() == pytest.approx(total, rel=0.01)
+    assert hits.energy.sum() == pytest.approx(inside.sum() + beside.sum(), rel=1e-9)
+    # It falls off as it does further inside: most of it is near the voxels.
+    r = np.hypot(hits.x, hits.y)
+    out = r > 40
+    assert np.average(r[out], weights=hits.energy[out]) < 60
+
+
+def test_without_room_or_overflow_there_is_no_ring_outside(toy: FastCaloSim) -> None:
+    assert not toy.has_outer_rings
+    showers = toy_showers(3000)
+    energy = np.linspace(1, 100, 20)
+    wanted = toy.hits(energy, rngs(20))
+    none = replace(showers, overflow=np.zeros((len(showers), 2)), detector=PLATES)
+    no_stack = replace(with_overflow(showers), detector=SMALL)
+    narrow = replace(SMALL, stack=Stack((Plate("G4_Pb", 60.0),), lateral=80.0))
+    no_room = replace(with_overflow(showers), detector=narrow)
+    for one in (none, no_stack, no_room):
+        model = FastCaloSim.fit(one, QUICK)
+        assert not model.has_outer_rings
+        np.testing.assert_array_equal(model.hits(energy, rngs(20)).x, wanted.x)
+
+
+def test_tables_with_an_outer_ring_round_trip(leaky: FastCaloSim) -> None:
+    again = FastCaloSim.from_arrays(PLATES, leaky.arrays())
+    energy = np.array([1.0, 33.0])
+    np.testing.assert_array_equal(leaky.hits(energy, rngs(2)).x, again.hits(energy, rngs(2)).x)
+
+
+def test_radial_profile_continues_outside() -> None:
+    rings = Rings.of(PLATES, [0.0, 100.0])
+    scale = 12.0
+    edges = np.append(rings.r_min, 100.0)[2:]
+    exact = -np.diff(np.exp(-edges / scale))
+    radius = fit_radius(rings, np.concatenate([[1.0, 1.0], exact]))[-1]
+    mean = np.mean(0.5 * (radius[1:] + radius[:-1])) * 60
+    assert mean == pytest.approx(scale, rel=0.1)
+    assert radius[0] == 0
+    assert (np.diff(radius) > 0).all()
+    assert radius[-1] <= 1
+
+
+def test_a_track_has_one_angle(tracks: FastCaloSim) -> None:
+    hits = tracks.hits(np.full(200, 2.0), rngs(200))
+    first = hits.z < 10
+    angle = np.arctan2(hits.y, hits.x)
+    # The first layer has two rings; each has an angle of its own.
+    for ring in (np.hypot(hits.x, hits.y) < 5, np.hypot(hits.x, hits.y) >= 5):
+        rows = np.flatnonzero(first & ring)
+        same = np.diff(hits.shower[rows]) == 0
+        assert same.sum() > 50
+        np.testing.assert_allclose(np.diff(angle[rows])[same], 0, atol=1e-9)
+    assert (
+        FastCaloSimConfig.preset("pi-").track_loss > 0 == FastCaloSimConfig.preset("e-").track_loss
+    )
+
+
+@pytest.mark.parametrize("particle", ["eplus", "gamma", "piplus"])
+def test_overflow_from_cells_is_that_of_the_simulation(particle: str) -> None:
+    folder = Path(__file__).parent / "data"
+    voxels, cells = (
+        read_showers(folder / f"{particle}-{kind}.h5") for kind in ("lar-voxels", "calogan")
+    )
+    assert voxels.overflow is not None
+    found = overflow_from_cells(voxels, cells)
+    np.testing.assert_allclose(
+        found[:, 1], voxels.overflow[:, :2].sum(1), atol=1e-5 * voxels.energy.max() * 1e3
+    )
+    assert not found[:, 0].any()
+    # The files in shared/ keep 12 bits: the mean stays, and nothing is made of rounding.
+    coarse = overflow_from_cells(rounded(voxels), rounded(cells))
+    assert coarse[:, 1].sum() == pytest.approx(found[:, 1].sum(), rel=0.01)
+    empty = found[:, 1] < 1e-5 * cells.layer_energies[:, 0]
+    assert (coarse[empty, 1] > 0).mean() < 0.1 if empty.any() else True
+    with pytest.raises(ShowersError, match="row by row"):
+        overflow_from_cells(voxels, cells[::-1])
+    assert not overflow_from_cells(voxels, replace(cells, overflow=None)).any()
+
+
+def rounded(showers: Showers) -> Showers:
+    """Deposits and overflow rounded to 12 significant bits."""
+
+    def kept(values: NDArray[np.floating]) -> NDArray[np.float64]:
+        mantissa, exponent = np.frexp(values.astype(np.float64))
+        return np.asarray(np.ldexp(np.round(mantissa * 2.0**12), exponent - 12))
+
+    assert showers.overflow is not None
+    deposits = kept(showers.deposits).astype(np.float32)
+    return replace(showers, deposits=deposits, overflow=kept(showers.overflow))
 
 
 def test_positrons_close_on_the_rows_of_the_fit(eplus: FastCaloSim, train: Showers) -> None:

@@ -178,7 +178,7 @@ def test_detector_that_nobody_knows_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match=r"layer_0 \(2, 1, 2\); name the detector"):
         read_showers(tmp_path / "u.h5")
     assert len(read_showers(tmp_path / "u.h5", detector=BOX)) == 2
-    with pytest.raises(FileFormatError, match="'layer_0' has shape .* for detector 'calogan'"):
+    with pytest.raises(FileFormatError, match=r"'layer_0' has shape .* for detector 'calogan'"):
         read_showers(tmp_path / "u.h5", detector="calogan")
 
 

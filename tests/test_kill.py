@@ -85,21 +85,24 @@ def torment(order: Callable[[Path], list[object]], folder: Path, kills: int = 20
     start = time.monotonic()
     log = folder / "log.txt"
     Run(log, *order(reference)).finish()
-    duration = time.monotonic() - start
+    horizon = time.monotonic() - start
     expected = read_showers(reference)
     rng = np.random.default_rng(kills)
     path, number = folder / "run0.h5", 0
     resumed: list[int] = []
     while len(resumed) < kills:
-        # After many kills in a row what is left is short: then the next run starts.
+        # What is left gets shorter: kill sooner after a run that ended by itself, then later.
         run = Run(log, *order(path), "--resume")
-        if run.ended_within(rng.uniform(0, 1.1 * duration)):
+        start = time.monotonic()
+        if run.ended_within(horizon * rng.random() ** 0.5):
+            horizon = time.monotonic() - start
             run.finish()
             assert_same(read_showers(path), expected)
             assert not path.with_name(path.name + ".part").exists()
             number += 1
             path = folder / f"run{number}.h5"
             continue
+        horizon *= 1.1
         run.kill(everything=bool(rng.random() < 0.5))
         part = path.with_name(path.name + ".part")
         resumed.append(len(list(part.glob("*.0.h5"))) if part.exists() else -1)
@@ -124,14 +127,16 @@ def small_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_generate(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_generate(tmp_path: Path, workers: int) -> None:
     tiny = make_artefact(tmp_path / "tiny")
     torment(
         lambda path: [
             *("generate", "--model", tiny, "--particle", "e+", "--energy", "1:100", "--seed", 5),
-            *("-n", 4000, "--batch", 100, "--workers", 2, "-o", path),
+            *("-n", 2500, "--batch", 100, "--workers", workers, "-o", path),
         ],
         tmp_path,
+        kills=10,
     )
 
 
@@ -143,7 +148,7 @@ def test_generate_with_the_shipped_model_in_one_process(tmp_path: Path) -> None:
             *("-n", 1000, "--batch", 50, "--workers", 1, "-o", path),
         ],
         tmp_path,
-        kills=10,
+        kills=5,
     )
 
 
@@ -152,7 +157,7 @@ def test_geant4(tmp_path: Path) -> None:
     torment(
         lambda path: [
             *("geant4", "--particle", "gamma", "--energy", "1", "--seed", 5, "--fast-em"),
-            *("-n", 24, "--workers", 2, "-o", path),
+            *("-n", 250, "--workers", 2, "-o", path),
         ],
         tmp_path,
     )

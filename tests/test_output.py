@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -54,9 +53,8 @@ def part(path: Path) -> Path:
 
 
 @pytest.fixture
-def small_segments(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "_SEGMENT_ROWS", 30)
-    yield
 
 
 @pytest.fixture
@@ -280,25 +278,23 @@ def test_several_readouts(tmp_path: Path) -> None:
     one, other = (read_showers(tmp_path / f"a-{name}.h5") for name in ("box", "rod"))
     np.testing.assert_array_equal(one.energy, other.energy)
     np.testing.assert_array_equal(other.deposits, Cheap(readouts=both).block(0, COUNT)[1].deposits)
+    (tmp_path / "a-box.h5").unlink()
     with pytest.raises(OutputError, match=r"a-rod\.h5: exists"):
-        (tmp_path / "a-box.h5").unlink()
         go(path, Cheap(readouts=both))
 
 
 def test_finish_says_what_is_missing(tmp_path: Path) -> None:
-    with (
-        pytest.raises(OutputError, match="has 10 of 20 showers"),
-        Output([tmp_path / "a.h5"], RUN, 20) as destination,
-    ):
+    with Output([tmp_path / "a.h5"], RUN, 20) as destination:
         destination.append(Cheap().block(0, 10))
-        destination.finish()
+        with pytest.raises(OutputError, match="has 10 of 20 showers"):
+            destination.finish()
 
 
 @pytest.mark.parametrize("name", ["none/a.h5", "file/a.h5", "folder", "long" * 80])
 def test_places_where_no_file_can_be(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OutputError, match="^output "):
+    with pytest.raises(OutputError, match=r"^output "):
         go(tmp_path / name)
     assert sorted(item.name for item in tmp_path.iterdir()) == ["file", "folder"]
 

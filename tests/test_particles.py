@@ -56,6 +56,6 @@ def test_whatever_is_written_is_known_or_refused(text: str) -> None:
     try:
         identifier = pdg_id(text)
     except ParticleError as error:
-        assert len(str(error).splitlines()) == 1
+        assert len(str(error).splitlines()) == 1  # noqa: PT017
     else:
         assert pdg_id(particle_name(identifier)) == identifier

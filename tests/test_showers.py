@@ -108,7 +108,7 @@ def test_positions_may_be_negative_but_must_be_finite(name: str) -> None:
 
 
 def test_refuses_no_energy() -> None:
-    with pytest.raises(ShowersError, match="energy: shower 1 has 0.0 GeV, must be positive"):
+    with pytest.raises(ShowersError, match=r"energy: shower 1 has 0\.0 GeV, must be positive"):
         make(3, energy=[1.0, 0.0, 2.0])
 
 

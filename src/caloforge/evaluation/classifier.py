@@ -31,6 +31,7 @@ from caloforge.evaluation.classifier_scores import (
     bootstrap_auc,
     calibrate_scores,
     divergence,
+    roc_auc,
 )
 from caloforge.random import check_seed
 from caloforge.showers import Showers
@@ -55,7 +56,8 @@ class Repeat(BaseModel):
 
     Attributes:
         auc: Area under the ROC curve on the test part.
-        auc_error: Its bootstrap error: the statistics of the test part.
+        auc_error: Its bootstrap error: the statistics of the test part; of the scores before
+            calibration, also where the AUC is that after it.
         jsd: Jensen-Shannon divergence, in units of ln 2, of the calibrated probabilities.
         jsd_error: Its bootstrap error.
         accuracy: Share of the test part that is classified rightly.
@@ -364,11 +366,13 @@ def _one_repeat(
     scores = trained.scores(parts["test"][0])
     validation_scores = trained.scores(parts["validation"][0])
     probability = calibrate_scores(validation_scores, parts["validation"][1], scores)
-    auc = bootstrap_auc(probability if calibrate else scores, labels, rng)
+    # Calibration can merge all scores into a few steps, whose bootstrap says nothing: the error is
+    # that of the raw scores, which is never smaller but by chance.
+    auc = bootstrap_auc(scores, labels, rng)
     jsd = divergence(probability, labels, rng)
     chosen = probability > 0.5 if calibrate else scores > 0
     return Repeat(
-        auc=auc.value,
+        auc=roc_auc(probability, labels) if calibrate else auc.value,
         auc_error=auc.error,
         jsd=jsd.value,
         jsd_error=jsd.error,

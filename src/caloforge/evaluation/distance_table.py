@@ -106,6 +106,7 @@ class Row:
         """The numbers as JSON values; None for what is not defined."""
         return {
             "name": self.observable.name,
+            "title": self.observable.title,
             "unit": self.observable.unit,
             "formula": self.observable.formula,
             "source": self.observable.source,

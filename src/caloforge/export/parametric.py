@@ -18,6 +18,7 @@ from caloforge.errors import FileFormatError, ParticleError
 from caloforge.evaluation.closure import closure
 from caloforge.evaluation.summary import SummaryBuilder
 from caloforge.export.folder import artefact_folder
+from caloforge.export.overflow import overflow_from_cells
 from caloforge.models.fastcalosim import FastCaloSim, FastCaloSimConfig
 from caloforge.particles import particle_name
 from caloforge.runtime.card import CARD, Card, Tensor, Training, file_sha256
@@ -30,10 +31,14 @@ _SPEED_SHOWERS = 4096
 _SLUGS = {"e+": "eplus", "e-": "eminus", "pi+": "piplus", "pi-": "piminus"}
 _LIMITS = (
     "Particles enter at the centre of the detector, perpendicular.",
-    "Energy outside the voxels that it was fitted on is not described.",
-    "Within a layer only rings are correlated; a track in a few cells comes out as several.",
+    "Within a layer only rings are correlated; a track through a shower comes out as several.",
     "A layer without bins in alpha takes its fluctuations in alpha from the layer beside it.",
 )
+_LIMIT_BESIDE = (
+    "Energy beside the voxels that it was fitted on is one ring per layer, up to half the side of "
+    "the plates."
+)
+_LIMIT_INSIDE = "Energy outside the voxels that it was fitted on is not described."
 
 
 def train_fastcalosim(
@@ -56,7 +61,8 @@ def train_fastcalosim(
         particle: What the showers are of.
         data: File of Geant4 showers in cylindrical voxels, split into train, validation and test.
         cells: The same showers in rectangular cells, row by row; these are then what the artefact
-            fills and is judged in. By default it fills the voxels.
+            fills and is judged in. By default it fills the voxels. Unless ``data`` has the energy
+            beside the voxels (``overflow``) itself, it is found from these.
         config: Settings of the fit; by default the preset of the particle.
         seed: Seed of the showers that are compared with the test rows.
         overwrite: Replace an artefact that is there.
@@ -73,6 +79,11 @@ def train_fastcalosim(
     with artefact_folder(output, overwrite=overwrite) as folder:
         start = time.perf_counter()
         train = _rows(data, "train", name)
+        sources = [data]
+        if cells is not None and train.overflow is None:
+            overflow = overflow_from_cells(train, _rows(Path(cells), "train", name))
+            train = replace(train, overflow=overflow)
+            sources.append(Path(cells))
         tests = [_rows(Path(path), "test", name) for path in (cells, data) if path is not None]
         model = FastCaloSim.fit(train, config, progress)
         wall_time = time.perf_counter() - start
@@ -101,21 +112,22 @@ def train_fastcalosim(
                     description=f"x, y, z and energy; by default summed into {readout.name}",
                 ),
             ),
-            training=(
+            training=tuple(
                 Training(
-                    file=data.name,
-                    sha256=file_sha256(data),
+                    file=source.name,
+                    sha256=file_sha256(source),
                     rows=len(train),
                     split="train",
                     source="Geant4",
-                ),
+                )
+                for source in sources
             ),
             command=_command(name, data, cells, output, config),
             seed=seed,
             wall_time=round(wall_time, 1),
             machine=f"{platform.machine()}, one process, NumPy",
             metrics=(),
-            limits=_LIMITS,
+            limits=(*_LIMITS, _LIMIT_BESIDE if model.has_outer_rings else _LIMIT_INSIDE),
             licence="Apache-2.0",
             references=("ATL-SOFT-PUB-2018-002", "arXiv:2109.02551"),
             files={path.name: file_sha256(path) for path in sorted(folder.iterdir())},

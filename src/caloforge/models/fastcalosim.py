@@ -10,6 +10,8 @@ longitudinal observables (the *PCA bin*), the parametrisation holds
 - for each ring, the loadings of its dipole moment in alpha on a few common factors, the density
   in r, and the mean energy and the dispersion of the hits that it is made of.
 
+A layer may have one ring more, outside its voxels, for the energy beside them.
+
 A shower is drawn in two steps. Longitudinal and radial: PCA bin, rotation, quantile functions;
 quantile functions are interpolated by power laws in E between the two neighbouring nodes,
 everything else is taken from one of the two, drawn with the probability that its distance in log E
@@ -35,7 +37,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.detector import Detector
+from caloforge.detector import CylindricalLayer, Detector
 from caloforge.errors import ArtefactError, EnergyError
 from caloforge.models.fastcalosim_fit import FastCaloSimConfig, Parametrisation, fit_parametrisation
 from caloforge.models.rings import Rings
@@ -85,7 +87,7 @@ class FastCaloSim:
 
     def __init__(self, detector: Detector, parametrisation: Parametrisation) -> None:
         self.detector = detector
-        self._rings = Rings.of(detector)
+        self._rings = Rings.of(detector, parametrisation.outer_radius)
         self._tables = parametrisation
         n_observables = 1 + self._rings.n_layers + self._rings.n_rings
         got = parametrisation.quantiles.shape[2]
@@ -110,6 +112,8 @@ class FastCaloSim:
 
         Args:
             showers: Reference showers on a detector with cylindrical layers; training rows only.
+                Where they have overflow and the stack of the detector is known, a layer with
+                overflow gets a ring outside its voxels, up to half the side of the plates.
             config: Settings of the fit; by default the preset of the particle.
             progress: Called with the number of energy nodes fitted so far.
 
@@ -121,10 +125,15 @@ class FastCaloSim:
             ShowersError: There are too few showers for the settings.
         """
         config = config or FastCaloSimConfig.preset(showers.particle)
-        rings = Rings.of(showers.detector)
-        sectors = rings.sectors(showers.detector, showers.deposits)
+        rings = Rings.of(showers.detector, _outer_radius(showers))
+        sectors = rings.sectors(showers.detector, showers.deposits, showers.overflow)
         tables = fit_parametrisation(rings, showers.energy, sectors, config, progress)
         return cls(showers.detector, tables)
+
+    @property
+    def has_outer_rings(self) -> bool:
+        """Whether energy beside the voxels is described."""
+        return bool(self._rings.outside.any())
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """The tables by name, for an ``.npz`` file that needs no pickle."""
@@ -268,6 +277,7 @@ class FastCaloSim:
         alpha = rings.sector_centres
         share = np.exp(2 * (dipole[:, :, :1] * np.cos(alpha) + dipole[:, :, 1:] * np.sin(alpha)))
         share /= share.sum(axis=2, keepdims=True)
+        track_angle = self._tracks(ring_energy, share, uniform)
         hit_energy = np.exp(tables.log_hit_energy[node, pca_bin])
         expected = (ring_energy / hit_energy)[:, :, None] * share
         most = tables.max_hits[:, None]
@@ -307,9 +317,34 @@ class FastCaloSim:
         cell = position.astype(np.int64)
         left, right = table[key, cell], table[key, cell + 1]
         r = rings.r_min[ring] + rings.r_width[ring] * (left + (position - cell) * (right - left))
-        angle = (sector_in_ring + u[:, 1]) * (2 * np.pi / rings.n_sectors)
+        angle = track_angle.ravel()[key]
+        angle = np.where(np.isnan(angle), sector_in_ring + u[:, 1], angle)
+        angle *= 2 * np.pi / rings.n_sectors
         z = rings.z_min[ring] + rings.z_width[ring] * u[:, 2]
         return Hits(n, shower, r * np.cos(angle), r * np.sin(angle), z, energy)
+
+    def _tracks(self, ring_energy: Floats, share: Floats, uniform: Floats) -> Floats:
+        """Give all energy of a ring to one sector where its layer holds a single track.
+
+        Args:
+            ring_energy: Energy of each ring in MeV, shape (N, R).
+            share: Shares of the sectors, shape (N, R, A); changed in place.
+            uniform: Random numbers, shape (N, R).
+
+        Returns:
+            The angle of the track in sectors, NaN where there is none, shape (N, R).
+        """
+        rings = self._rings
+        angle = np.full(ring_energy.shape, np.nan)
+        layer_energy = np.add.reduceat(ring_energy, rings.first, axis=1)
+        at = np.nonzero((layer_energy < self._tables.track_energy)[:, rings.layer])
+        sectors = np.arange(rings.n_sectors + 1)
+        upto = np.cumsum(share[at], axis=1)
+        edges = np.concatenate([np.zeros((len(upto), 1)), upto], axis=1)
+        for i, (edge, p) in enumerate(zip(edges, uniform[at], strict=True)):
+            angle[at[0][i], at[1][i]] = np.interp(p, edge, sectors)
+        share[at] = np.floor(angle[at])[:, None].clip(max=rings.n_sectors - 1) == sectors[:-1]
+        return angle
 
 
 def _interpolate(first: Floats, second: Floats, t: Floats) -> Floats:
@@ -318,3 +353,15 @@ def _interpolate(first: Floats, second: Floats, t: Floats) -> Floats:
     positive = (first > 0) & (second > 0)
     ratio = np.where(positive, second, 1) / np.where(positive, first, 1)
     return np.asarray(np.where(positive, first * ratio**t, linear))
+
+
+def _outer_radius(showers: Showers) -> Floats:
+    """How far the ring outside the voxels of each layer reaches in mm, 0 where there is none."""
+    radius = np.zeros(showers.detector.n_layers)
+    if showers.overflow is None or showers.detector.stack is None:
+        return radius
+    half = 0.5 * showers.detector.stack.lateral
+    for i, layer in enumerate(showers.detector.layers):
+        if isinstance(layer, CylindricalLayer) and layer.r_edges[-1] < half:
+            radius[i] = half * showers.overflow[:, i].any()
+    return radius

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from caloforge.errors import ShowersError
 from caloforge.models.fastcalosim_lateral import fit_lateral
+from caloforge.models.fastcalosim_radial import fit_radius
 from caloforge.models.rings import Rings
 
 __all__ = ["FastCaloSimConfig", "Parametrisation", "fit_parametrisation"]
@@ -31,7 +32,6 @@ Integers = NDArray[np.int64]
 
 _LATERAL = ("loadings", "log_hit_energy", "dispersion")
 _BY_BIN = ("quantiles", "rotation", "radius", *_LATERAL)
-_N_RADIUS = 9
 _BITS = {"quantiles": 12, "rotation": 7}  # significant, 8 for all other tables
 _NORMAL_Z = np.linspace(-6, 6, 2401)
 _NORMAL_P = np.array([NormalDist().cdf(z) for z in _NORMAL_Z])
@@ -54,6 +54,8 @@ class FastCaloSimConfig(BaseModel):
         max_hits: Most hits of a sector that is small against the cells of any readout. Where more
             are expected, this number is placed, with weights that fluctuate less.
         hit_area: Area in mm^2 for which a larger sector may have one hit more.
+        track_loss: Energy in MeV per mm of depth up to which a layer that is not divided in alpha
+            is taken to hold a single track: all hits of a ring have one angle.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,17 +70,20 @@ class FastCaloSimConfig(BaseModel):
     n_factors: int = Field(default=3, ge=1)
     max_hits: int = Field(default=3, ge=1)
     hit_area: float = Field(default=250.0, gt=0)
+    track_loss: float = Field(default=0.0, ge=0)
 
     @classmethod
     def preset(cls, particle: str) -> Self:
-        """The settings for a particle: hadrons need more PCA bins, and wider windows to fill them.
+        """The settings for a particle.
+
+        Hadrons need more PCA bins, and wider windows to fill them; and they may leave a track only.
 
         Args:
             particle: PDG name.
         """
         if particle in {"e+", "e-", "gamma"}:
             return cls()
-        return cls(n_bins=(3, 3, 3), n_nodes=7, min_rows=1500, n_quantiles=25)
+        return cls(n_bins=(3, 3, 3), n_nodes=7, min_rows=1500, n_quantiles=25, track_loss=0.9)
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,9 @@ class Parametrisation:
         log_hit_energy: log of the mean energy of a hit in MeV, shape (K, B, R).
         dispersion: Mean square over squared mean of the hit energies, shape (K, B, R); above one.
         max_hits: Most hits per sector of each ring, shape (R,).
+        outer_radius: How far the ring outside the voxels of each layer reaches in mm, 0 where there
+            is none, shape (n_layers,).
+        track_energy: Energy in MeV up to which a layer holds a single track, shape (n_layers,).
     """
 
     log_energy: Floats
@@ -110,6 +118,8 @@ class Parametrisation:
     log_hit_energy: Floats
     dispersion: Floats
     max_hits: Floats
+    outer_radius: Floats
+    track_energy: Floats
 
 
 def fit_parametrisation(
@@ -160,7 +170,7 @@ def fit_parametrisation(
             tables["quantiles"].append(_calibrate(rings, quantiles, rotation, z, at_node, w))
             tables["rotation"].append(rotation)
             mean = w @ ring_energy[rows]
-            tables["radius"].append(_radius(rings, mean))
+            tables["radius"].append(fit_radius(rings, mean))
             lateral = fit_lateral(rings, sectors[rows], mean, w, config.n_factors)
             for name, table in zip(_LATERAL, lateral, strict=True):
                 tables[name].append(table)
@@ -172,7 +182,14 @@ def fit_parametrisation(
     }
     area = np.pi * rings.r_width * (2 * rings.r_min + rings.r_width) / rings.n_sectors
     most = config.max_hits + np.floor(area / config.hit_area)
-    return Parametrisation(log_energy=_round(nodes, 24), z=_round(z, 24), max_hits=most, **by_bin)
+    return Parametrisation(
+        log_energy=_round(nodes, 24),
+        z=_round(z, 24),
+        max_hits=most,
+        outer_radius=rings.outer_radius,
+        track_energy=np.where(rings.divided, 0, config.track_loss * rings.z_width)[rings.first],
+        **by_bin,
+    )
 
 
 def _round(values: Floats, bits: int) -> Floats:
@@ -335,46 +352,3 @@ def _calibrate(
 
 def _ratio(wanted: Floats, got: Floats) -> Floats:
     return np.clip(np.where(got > 0, wanted / np.where(got > 0, got, 1), 1), 0.5, 2)
-
-
-def _radius(rings: Rings, ring_energy: Floats) -> Floats:
-    """Quantile function of r within each ring, as a fraction of its width, shape (R, P).
-
-    Divided rings: dE/dr falls exponentially. Other layers take the radial profile of the nearest
-    divided layer, stretched so that the cumulative energy at the edges of the rings is theirs.
-    """
-    u = np.linspace(0, 1, _N_RADIUS)
-    steepness = _steepness(rings, ring_energy)[:, None]
-    steepness = np.where(np.abs(steepness) < 1e-3, 1e-3, steepness)
-    radius = -np.log1p(u * np.expm1(-steepness)) / steepness
-    for i, part in enumerate(rings.of_layer):
-        near = rings.nearest_divided(i)
-        if near == part or ring_energy[part].sum() <= 0 or ring_energy[near].sum() <= 0:
-            continue
-        share = ring_energy[near] / ring_energy[near].sum()
-        cumulative = (np.cumsum(share) - share)[:, None] + share[:, None] * u
-        r = rings.r_min[near, None] + rings.r_width[near, None] * radius[near]
-        own = ring_energy[part] / ring_energy[part].sum()
-        wanted = (np.cumsum(own) - own)[:, None] + own[:, None] * u
-        mapped = np.interp(wanted, cumulative.ravel(), r.ravel())
-        length = mapped[:, -1:] - mapped[:, :1]
-        uniform = np.broadcast_to(u, mapped.shape)
-        stretched = (mapped - mapped[:, :1]) / np.where(length > 0, length, 1)
-        radius[part] = np.where(length > 0, stretched, uniform)
-    return radius
-
-
-def _steepness(rings: Rings, ring_energy: Floats) -> Floats:
-    """Decrease of log dE/dr across each ring: the smaller of the slopes to its neighbours."""
-    steepness = np.zeros(rings.n_rings)
-    for part in rings.of_layer:
-        width = rings.r_width[part]
-        centre = rings.r_min[part] + 0.5 * width
-        log_density = np.log(ring_energy[part] / width + 1e-12)
-        if len(centre) == 1:
-            continue
-        slope = np.diff(log_density) / np.diff(centre)
-        left, right = np.append(slope[:1], slope), np.append(slope, slope[-1:])
-        limited = np.where(np.abs(left) < np.abs(right), left, right)
-        steepness[part] = -np.where(left * right > 0, limited, 0) * width
-    return np.clip(steepness, -5, 20)

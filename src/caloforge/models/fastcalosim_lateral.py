@@ -29,8 +29,9 @@ def fit_lateral(
 ) -> tuple[Floats, Floats, Floats]:
     """Fit the lateral fluctuations of a sample of showers.
 
-    Layers that are not divided take the values of the nearest layer that is: the hits at equal
-    radius, the dipole moments at equal cumulative energy.
+    Rings that are not divided take the values of the nearest layer that is: the hits at equal
+    radius, the dipole moments at equal cumulative energy. For a ring outside the voxels of a
+    divided layer that is the outermost ring of the voxels.
 
     Args:
         rings: Rings of the detector.
@@ -56,15 +57,14 @@ def fit_lateral(
     hits = _fit_hits(e, share, w, noise_free)
     log_hit_energy[rings.divided], dispersion[rings.divided] = hits
     centre = rings.r_min + 0.5 * rings.r_width
-    for i, part in enumerate(rings.of_layer):
-        near = rings.nearest_divided(i)
-        if near == part:
-            continue
+    upto = np.concatenate([_cumulative(mean[part]) for part in rings.of_layer])
+    for i in range(rings.n_layers):
+        to = np.flatnonzero(~rings.divided & (rings.layer == i))
+        near = np.flatnonzero(rings.divided & (rings.layer == rings.nearest_divided(i)))
         for table in (log_hit_energy, dispersion):
-            table[part] = np.interp(centre[part], centre[near], table[near])
-        at, wanted = _cumulative(mean[near]), _cumulative(mean[part])
+            table[to] = np.interp(centre[to], centre[near], table[near])
         for j in range(n_factors):
-            loadings[part, j] = np.interp(wanted, at, loadings[near, j])
+            loadings[to, j] = np.interp(upto[to], upto[near], loadings[near, j])
     return loadings, log_hit_energy, dispersion
 
 

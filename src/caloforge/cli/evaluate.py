@@ -1,0 +1,123 @@
+"""``caloforge evaluate`` and ``caloforge compare``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.table import Table
+from rich.text import Text
+
+from caloforge.cli.console import Json, Overwrite, Quiet, Seed, bar, show
+from caloforge.evaluation.ranking import Cell
+from caloforge.showers import Split
+
+__all__ = ["compare", "evaluate"]
+
+evaluate = App(
+    name="evaluate",
+    help_epilogue=(
+        "**Examples:**\n\n"
+        "- caloforge evaluate --reference geant4.h5 --showers model.h5 --quick -o evaluation\n"
+        "- caloforge evaluate --reference geant4.h5 --showers a.h5 --showers b.h5 -o evaluation"
+    ),
+)
+compare = App(
+    name="compare",
+    help_epilogue="**Example:** caloforge compare evaluation-a evaluation-b -o leaderboard.md",
+)
+
+
+@evaluate.default
+def _evaluate(
+    *,
+    reference: Annotated[
+        str, Parameter(help="Geant4 showers; of a file that is split, the test rows.")
+    ],
+    showers: Annotated[
+        list[str], Parameter(negative="", help="Showers to judge; may be given again for more.")
+    ],
+    output: Annotated[str, Parameter(name=["--output", "-o"], help="Folder for the report.")],
+    quick: Annotated[
+        bool, Parameter(negative="", help="Small classifiers: a minute instead of an hour.")
+    ] = False,
+    rows: Annotated[
+        Split | None, Parameter(help="Which rows of a split file are the reference.")
+    ] = None,
+    match_energies: Annotated[
+        bool, Parameter(negative="", help="Compare showers of equal energy, leave out the rest.")
+    ] = False,
+    repeats: Annotated[int, Parameter(help="Trainings of each classifier.")] = 1,
+    device: Annotated[str, Parameter(help="Where classifiers are trained: cpu, cuda.")] = "cpu",
+    seed: Seed = 1,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Judge showers against Geant4, beside Geant4 against itself."""
+    from caloforge import evaluation as judge
+    from caloforge.evaluation.judge import load_reference
+    from caloforge.evaluation.report import prepare_folder, write_report
+
+    folder = prepare_folder(output, overwrite=overwrite)
+    truth = load_reference(reference, seed=seed, rows=rows)
+    steps = len(judge.SECTIONS) * (1 + len(showers))
+    with bar("evaluating", steps, quiet=quiet or json, unit="steps") as progress:
+        found, judged = judge.evaluate(
+            truth,
+            showers,
+            seed=seed,
+            quick=quick,
+            match=match_energies,
+            repeats=repeats,
+            device=device,
+            command=shlex.join(["caloforge", *sys.argv[1:]]),
+            progress=lambda done, _what: progress(done),
+        )
+        progress(steps)
+        page = write_report(folder, found, judged, truth.sample.showers.detector)
+    show(
+        found.model_dump(mode="json"),
+        _table(judge.leaderboard([found]), f"{page}: open it in a browser"),
+        as_json=json,
+        quiet=quiet,
+    )
+
+
+@compare.default
+def _compare(
+    folders: Annotated[list[str], Parameter(negative="", help="Folders that evaluations made.")],
+    *,
+    output: Annotated[
+        str | None, Parameter(name=["--output", "-o"], help="Also write the table as Markdown.")
+    ] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """One table over many evaluations: the best in bold, the floor as a row."""
+    from caloforge.atomic import write_text
+    from caloforge.evaluation import leaderboard, markdown, read_evaluation
+
+    rows = leaderboard([read_evaluation(folder) for folder in folders])
+    if output is not None:
+        write_text(Path(output), markdown(rows))
+    result = {"rows": [[cell.text for cell in row] for row in rows]}
+    show(result, _table(rows), as_json=json, quiet=quiet)
+
+
+def _table(rows: list[list[Cell]], caption: str = "") -> Table:
+    """A column per sample: there are more numbers than samples."""
+    table = Table(box=None, caption=caption or None, caption_justify="left")
+    for i, cell in enumerate(column[0] for column in rows):
+        table.add_column(cell.text, justify="left" if i == 0 else "right", no_wrap=True)
+    for line in list(zip(*rows, strict=True))[1:]:
+        table.add_row(
+            *(
+                Text(f"{cell.text} {cell.error}".strip(), "bold" if cell.best else "")
+                for cell in line
+            )
+        )
+    return table

@@ -1,0 +1,270 @@
+"""The figures of an evaluation, as PNG and PDF files and for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.atomic import replacing
+from caloforge.detector import CylindricalLayer, Detector, RectangularLayer
+from caloforge.errors import CaloforgeError
+from caloforge.evaluation.distance_table import Row
+from caloforge.evaluation.energy import EnergyComparison
+from caloforge.evaluation.histograms import Histogram, ratio
+from caloforge.evaluation.judge import Judged
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["FIGURE_GROUPS", "draw", "save"]
+
+FloatArray = NDArray[np.float64]
+
+REFERENCE_COLOUR = "#8a95a5"
+COLOURS = ("#c2410c", "#1d4ed8", "#15803d", "#7e22ce", "#b45309", "#0e7490")
+COLUMNS = 4
+# What goes on one page, by the beginning of an observable's name; the rest is left to the table.
+FIGURE_GROUPS = {
+    "energies": ("total_energy", "response", "layer_energy", "layer_fraction"),
+    "depths": ("depth", "shower_depth", "energy_ratio"),
+    "widths": ("centre", "width"),
+    "cells": ("brightest", "occupancy"),
+}
+
+
+def draw(judged: Sequence[Judged], detector: Detector) -> Iterator[tuple[str, str, Figure]]:
+    """Draw all figures, one at a time.
+
+    Args:
+        judged: The samples, the floor first; see :func:`caloforge.evaluation.judge.evaluate`.
+        detector: Their detector.
+
+    Yields:
+        Name, caption and figure.
+
+    Raises:
+        CaloforgeError: matplotlib is not installed.
+    """
+    samples = judged[1:] or judged
+    for name, beginnings in FIGURE_GROUPS.items():
+        rows = [_rows(item, beginnings) for item in samples]
+        if rows[0]:
+            yield name, _HISTOGRAM_CAPTION, _histograms(rows, [s.result.name for s in samples])
+    curves: list[EnergyComparison] = [
+        item.drawing["energy"]["response"] for item in samples if "energy" in item.drawing
+    ]
+    if curves:
+        caption = (
+            "Mean response, and resolution (half of the central 68% interval over the mean), "
+            "against incident energy, with statistical errors. Grey: Geant4."
+        )
+        yield "response", caption, _responses(curves, [item.result.name for item in samples])
+    for i, item in enumerate(samples):
+        means = item.drawing.get("images", {}).get("mean")
+        if means is not None:
+            caption = (
+                f"Mean deposit per cell: Geant4, {item.result.name}, and the ratio of the two. "
+                "All layers share one logarithmic colour scale."
+            )
+            yield f"images-{i}", caption, _images(detector, means, item.result.name)
+    for i, item in enumerate(samples):
+        correlations = item.drawing.get("images", {}).get("correlations")
+        if correlations is not None:
+            caption = (
+                f"Correlation of the deposits in the 40 brightest cells: Geant4, "
+                f"{item.result.name}, and the difference."
+            )
+            yield f"correlations-{i}", caption, _correlations(correlations, item.result.name)
+
+
+_HISTOGRAM_CAPTION = (
+    "Area: Geant4; lines: generated, normalised to the same number of showers; below, the ratio. "
+    "Bars and band are statistical errors. S is the separation power, in brackets that of Geant4 "
+    "against itself."
+)
+
+
+def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
+    """Write a figure as PNG and as PDF, each whole or not at all.
+
+    Returns:
+        The two files.
+
+    Raises:
+        OutputError: A file cannot be written.
+    """
+    made = []
+    for kind in ("png", "pdf"):
+        path = folder / f"{name}.{kind}"
+        with replacing(path) as beside:
+            # Without a date the same numbers give the same file.
+            metadata = {"CreationDate": None} if kind == "pdf" else {"Software": None}
+            figure.savefig(beside, format=kind, dpi=110, metadata=metadata)
+        made.append(path)
+    return made[0], made[1]
+
+
+def _new_figure(width: float, height: float) -> Figure:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        msg = "figures need matplotlib: pip install 'caloforge[evaluate]'"
+        raise CaloforgeError(msg) from None
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _rows(item: Judged, beginnings: Sequence[str]) -> list[Row]:
+    table = item.drawing.get("observables", {}).get("table")
+    rows: list[Row] = [] if table is None else list(table.rows)
+    return [row for row in rows if row.observable.name.startswith(tuple(beginnings))]
+
+
+def _histograms(samples: Sequence[Sequence[Row]], names: Sequence[str]) -> Figure:
+    count = len(samples[0])
+    lines = -(-count // COLUMNS)
+    figure = _new_figure(3.4 * COLUMNS, 3.1 * lines)
+    grid = figure.add_gridspec(lines, COLUMNS)
+    for i, rows in enumerate(zip(*samples, strict=True)):
+        cell = grid[i // COLUMNS, i % COLUMNS].subgridspec(2, 1, height_ratios=(3, 1), hspace=0.04)
+        upper = figure.add_subplot(cell[0])
+        lower = figure.add_subplot(cell[1], sharex=upper)
+        _histogram(upper, lower, rows, names if i == 0 else [""] * len(names))
+    return figure
+
+
+def _histogram(upper: Axes, lower: Axes, rows: Sequence[Row], names: Sequence[str]) -> None:
+    reference, observable = rows[0].histogram, rows[0].observable
+    edges = reference.edges
+    upper.stairs(reference.density, edges, fill=True, color=REFERENCE_COLOUR, alpha=0.35)
+    upper.stairs(
+        reference.density, edges, color=REFERENCE_COLOUR, label="Geant4" if names[0] else None
+    )
+    band = _relative_error(reference)
+    lower.stairs(1 + band, edges, baseline=1 - band, fill=True, color=REFERENCE_COLOUR, alpha=0.35)
+    lower.axhline(1, color=REFERENCE_COLOUR, linewidth=0.8)
+    centres = 0.5 * (edges[1:] + edges[:-1])
+    for row, name, colour in zip(rows, names, _colours(len(rows)), strict=True):
+        mine = row.distances.histogram
+        upper.stairs(mine.density, edges, color=colour, linewidth=1.2, label=name or None)
+        value, _ = ratio(mine, reference)
+        lower.errorbar(
+            centres, value, value * _relative_error(mine), fmt=".", color=colour, markersize=3,
+            linewidth=0.8,
+        )  # fmt: skip
+    powers = ", ".join(f"{row.distances.separation.value:.1e}" for row in rows)
+    upper.set_title(f"S = {powers}", fontsize=8)
+    unit = f" / {observable.unit}" if observable.unit else ""
+    lower.set_xlabel(observable.label + unit)
+    lower.set_ylim(0.5, 1.5)
+    upper.tick_params(labelbottom=False)
+    if observable.logarithmic:
+        upper.set_xscale("log")
+    if names[0]:
+        upper.legend(fontsize=8, frameon=False)
+        lower.set_ylabel("ratio", fontsize=8)
+
+
+def _responses(curves: Sequence[EnergyComparison], names: Sequence[str]) -> Figure:
+    figure = _new_figure(11, 3.6)
+    left, right = figure.subplots(1, 2)
+    lines = [(curves[0].reference, "Geant4", REFERENCE_COLOUR)]
+    lines += [
+        (curve.showers, name, colour)
+        for curve, name, colour in zip(curves, names, _colours(len(curves)), strict=True)
+    ]
+    for points, name, colour in lines:
+        energy = [point.energy for point in points]
+        for axis, values in (
+            (left, [point.response for point in points]),
+            (right, [point.resolution for point in points]),
+        ):
+            axis.errorbar(
+                energy,
+                [item.value for item in values],
+                [item.error for item in values],
+                fmt="o-",
+                markersize=3,
+                linewidth=1,
+                color=colour,
+                label=name,
+            )
+    for axis, title in ((left, "mean response"), (right, "resolution / mean response")):
+        axis.set_xscale("log")
+        axis.set_xlabel("incident energy / GeV")
+        axis.set_ylabel(title)
+    left.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def _relative_error(histogram: Histogram) -> FloatArray:
+    counts = histogram.inside
+    return np.divide(histogram.errors, counts, out=np.full_like(counts, np.nan), where=counts > 0)
+
+
+def _colours(count: int) -> list[str]:
+    return [COLOURS[i % len(COLOURS)] for i in range(count)]
+
+
+def _images(detector: Detector, means: Sequence[FloatArray], name: str) -> Figure:
+    from matplotlib.colors import LogNorm
+
+    layers = detector.layers[: 2 * COLUMNS]  # of a detector with many layers the first few
+    figure = _new_figure(11, 2.9 * len(layers))
+    axes = figure.subplots(len(layers), 3, squeeze=False)
+    positive = np.concatenate(means)[np.concatenate(means) > 0]
+    norm = LogNorm(max(positive.min(), positive.max() * 1e-6), positive.max())
+    for i, (layer, part) in enumerate(zip(layers, detector.slices, strict=False)):
+        first, second = (mean[part] for mean in means)
+        division = np.divide(second, first, out=np.full_like(first, np.nan), where=first > 0)
+        for axis, values, title in zip(
+            axes[i], (first, second, division), ("Geant4", name, "ratio"), strict=True
+        ):
+            style: dict[str, Any] = {"norm": norm, "cmap": "magma"}
+            if title == "ratio":
+                style = {"vmin": 0.5, "vmax": 1.5, "cmap": "RdBu_r"}
+            shown = _draw_layer(axis, layer, values, style)
+            axis.set_title(f"layer {i}: {title}", fontsize=9)
+            figure.colorbar(shown, ax=axis, label="" if title == "ratio" else "MeV")
+    return figure
+
+
+def _draw_layer(
+    axis: Axes,
+    layer: RectangularLayer | CylindricalLayer,
+    values: FloatArray,
+    style: dict[str, Any],
+) -> Any:
+    """Draw the cells of a layer to scale, looking along the particle."""
+    image = values.reshape(layer.shape)
+    if isinstance(layer, RectangularLayer):
+        axis.set_xlabel("x / mm")
+        axis.set_ylabel("y / mm")
+        return axis.pcolormesh(layer.x_edges, layer.y_edges, image.T, **style)
+    # A ring without bins in alpha is drawn as many equal pieces, or it would be a triangle.
+    repeat = max(1, 48 // layer.n_alpha)
+    alpha = np.linspace(0, 2 * np.pi, layer.n_alpha * repeat + 1)
+    r = np.asarray(layer.r_edges)
+    axis.set_aspect("equal")
+    axis.set_xlabel("x / mm")
+    return axis.pcolormesh(
+        np.outer(np.cos(alpha), r), np.outer(np.sin(alpha), r), np.repeat(image, repeat, 0), **style
+    )
+
+
+def _correlations(pairs: Sequence[tuple[FloatArray, FloatArray]], name: str) -> Figure:
+    figure = _new_figure(11, 3.4)
+    axes = figure.subplots(1, 3)
+    (_, theirs), (_, mine) = pairs
+    for axis, values, title in zip(
+        axes, (theirs, mine, mine - theirs), ("Geant4", name, "difference"), strict=True
+    ):
+        shown = axis.imshow(values, vmin=-1, vmax=1, cmap="RdBu_r")
+        axis.set_title(title, fontsize=9)
+        axis.set_xlabel("cell, brightest first")
+        figure.colorbar(shown, ax=axis)
+    return figure

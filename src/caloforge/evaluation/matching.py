@@ -1,0 +1,79 @@
+"""Samples that can be compared: the same detector, particle and spectrum of incident energies."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.errors import EnergyError, ShowersError
+from caloforge.evaluation.distances import kolmogorov_smirnov
+from caloforge.showers import Showers
+
+__all__ = ["match_energies", "require_comparable"]
+
+_BIN = 0.02  # of matching, in log E
+_ALARM = 1e-4  # probability below which two spectra count as different
+
+
+def require_comparable(reference: Showers, showers: Showers, name: str) -> None:
+    """Refuse showers that cannot be compared with the reference.
+
+    Args:
+        reference: Geant4 showers.
+        showers: Showers to judge.
+        name: What they are called, for the message.
+
+    Raises:
+        ShowersError: The detector or the particle is another one, or a sample is empty.
+        EnergyError: The incident energies have another distribution (Kolmogorov-Smirnov test,
+            probability below 1e-4).
+    """
+    if not (len(reference) and len(showers)):
+        msg = f"{name}: there are no showers to compare"
+        raise ShowersError(msg)
+    if not showers.detector.same_readout(reference.detector):
+        msg = (
+            f"{name}: is of detector {showers.detector.name!r}, the reference of "
+            f"{reference.detector.name!r}; convert it first (caloforge data convert)"
+        )
+        raise ShowersError(msg)
+    if showers.particle and reference.particle and showers.particle != reference.particle:
+        msg = f"{name}: holds {showers.particle}, the reference {reference.particle}"
+        raise ShowersError(msg)
+    if kolmogorov_smirnov(reference.energy, showers.energy).p_value < _ALARM:
+        spans = [
+            f"{sample.energy.min():.4g}-{sample.energy.max():.4g} GeV, mean "
+            f"{sample.energy.mean():.4g}"
+            for sample in (showers, reference)
+        ]
+        msg = (
+            f"{name}: has other incident energies ({spans[0]}) than the reference ({spans[1]}); "
+            "--match-energies compares those showers that have a partner"
+        )
+        raise EnergyError(msg)
+
+
+def match_energies(
+    reference: NDArray[np.float64], energies: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Choose showers of two samples such that their incident energies have the same distribution.
+
+    In each bin of 2% in energy as many are drawn, at random, from one sample as from the other.
+
+    Args:
+        reference: Incident energies of the reference: shape (N,), GeV.
+        energies: Incident energies of the other sample: shape (M,), GeV.
+        rng: Random numbers.
+
+    Returns:
+        Rows of the reference and of the other sample, each of shape (P,), in increasing order.
+    """
+    bins = [np.floor(np.log(sample) / _BIN).astype(np.int64) for sample in (reference, energies)]
+    chosen: tuple[list[NDArray[np.intp]], list[NDArray[np.intp]]] = ([], [])
+    for index in np.intersect1d(bins[0], bins[1]):
+        inside = [np.flatnonzero(sample == index) for sample in bins]
+        count = min(map(len, inside))
+        for rows, found in zip(inside, chosen, strict=True):
+            found.append(rng.permutation(rows)[:count])
+    first, second = (np.sort(np.concatenate([np.empty(0, np.intp), *found])) for found in chosen)
+    return first, second

@@ -1,0 +1,140 @@
+"""What an evaluation found, as it is written to ``metrics.json``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from caloforge.atomic import write_text
+from caloforge.errors import FileFormatError
+
+__all__ = [
+    "FLOOR",
+    "METRICS",
+    "Evaluation",
+    "Headline",
+    "SampleInfo",
+    "SampleResult",
+    "evaluation_schema",
+    "read_evaluation",
+    "write_evaluation",
+]
+
+METRICS = "metrics.json"
+FLOOR = "Geant4 (floor)"
+"""Name under which Geant4 is judged against Geant4, as one more sample."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Headline(_Part):
+    """One number of a sample that a leaderboard shows."""
+
+    name: str
+    label: str
+    value: float | None
+    """None where it is not defined."""
+    error: float | None = None
+    """Statistical error; None where there is none."""
+    better: Literal["lower", "higher", "half"]
+    """Which values are better; ``"half"``: nearer to 0.5, as of an AUC."""
+
+
+class SampleInfo(_Part):
+    """Which showers were looked at."""
+
+    file: str
+    sha256: str
+    showers: int
+    """How many were used."""
+    available: int
+    """How many there are in the file."""
+    rows: str
+    """Which, in words."""
+    particle: str
+    detector: str
+    energy: tuple[float, float]
+    """Smallest and largest incident energy, GeV."""
+    run: dict[str, Any] = Field(default_factory=dict)
+    """How the file was made, where it says so."""
+
+
+class SampleResult(_Part):
+    """All that was found about one sample."""
+
+    name: str
+    info: SampleInfo
+    headlines: tuple[Headline, ...]
+    sections: dict[str, Any]
+    """By section (distances, classifiers, ...) everything in detail, as JSON values."""
+    warnings: tuple[str, ...]
+    """What makes numbers doubtful, in sentences."""
+    seconds: float
+
+    def headline(self, name: str) -> Headline | None:
+        """The headline of that name, if there is one."""
+        return next((item for item in self.headlines if item.name == name), None)
+
+
+class Evaluation(_Part):
+    """What ``metrics.json`` holds."""
+
+    schema_version: Literal[1] = 1
+    caloforge: str
+    versions: dict[str, str]
+    machine: str
+    command: str
+    seed: int
+    quick: bool
+    reference: SampleInfo
+    samples: tuple[SampleResult, ...]
+    """The floor, then the samples in the order in which they were given."""
+    seconds: float
+
+    @property
+    def floor(self) -> SampleResult:
+        """Geant4 against Geant4."""
+        return self.samples[0]
+
+
+def write_evaluation(path: Path, evaluation: Evaluation) -> None:
+    """Write ``metrics.json``, whole or not at all.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    text = json.dumps(evaluation.model_dump(mode="json"), indent=1, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def read_evaluation(path: str | Path) -> Evaluation:
+    """Read ``metrics.json``.
+
+    Args:
+        path: The file, or the folder that it is in.
+
+    Raises:
+        FileFormatError: There is none, or it is not one.
+    """
+    path = Path(path)
+    file = path / METRICS if path.is_dir() else path
+    if not file.is_file():
+        msg = f"file {file}: does not exist; make it with 'caloforge evaluate'"
+        raise FileFormatError(msg)
+    try:
+        return Evaluation.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        msg = f"file {file}: {place}: {first['msg']}"
+        raise FileFormatError(msg) from None
+
+
+def evaluation_schema() -> dict[str, Any]:
+    """The JSON schema of ``metrics.json``."""
+    return Evaluation.model_json_schema()

@@ -1,0 +1,296 @@
+"""The parts of an evaluation: each looks at one sample beside the reference in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.evaluation.calochallenge import high_level
+from caloforge.evaluation.cells import brightest_cells, cell_correlations, layer_correlations
+from caloforge.evaluation.classifier import classifier_test, find_protocol
+from caloforge.evaluation.distance_table import compare_observables
+from caloforge.evaluation.energy import compare_energy
+from caloforge.evaluation.fastcalogan import fastcalogan_energy_chi2
+from caloforge.evaluation.manifold import fpd, kpd
+from caloforge.evaluation.memorisation import memorisation
+from caloforge.evaluation.neighbours import log_cells, prdc
+from caloforge.evaluation.results import Headline
+from caloforge.evaluation.trees import trees_test
+from caloforge.showers import Showers
+
+__all__ = ["SECTIONS", "Finding", "Pair", "Section"]
+
+FloatArray = NDArray[np.float64]
+
+_QUICK_PROTOCOLS = ("caloflow", "caloflow-normalised", "calochallenge-high")
+_FULL_PROTOCOLS = (*_QUICK_PROTOCOLS, "calochallenge-low", "calochallenge-low-normalised")
+_BRIGHTEST = 40
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A sample beside the reference.
+
+    Attributes:
+        reference: Geant4 showers.
+        showers: Showers to judge, comparable with the reference.
+        training: Geant4 showers that the generator was made from, for memorisation; None where
+            they are not known.
+        seed: Seed of everything that is random.
+        quick: Take the quick variants.
+        repeats: Trainings of each classifier.
+        device: Where classifiers are trained.
+    """
+
+    reference: Showers
+    showers: Showers
+    training: Showers | None
+    seed: int
+    quick: bool
+    repeats: int = 1
+    device: str = "cpu"
+
+    def rng(self, purpose: int) -> np.random.Generator:
+        """Random numbers of a section."""
+        return np.random.Generator(np.random.Philox(key=[self.seed, purpose]))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a section found.
+
+    Attributes:
+        details: JSON values.
+        headlines: Its numbers for the leaderboard.
+        warnings: What makes them doubtful.
+        drawing: Arrays for the figures, by name.
+    """
+
+    details: Mapping[str, Any]
+    headlines: tuple[Headline, ...] = ()
+    warnings: tuple[str, ...] = ()
+    drawing: Mapping[str, Any] = field(default_factory=dict)
+
+
+Section = Callable[[Pair], Finding]
+
+
+def _observables(pair: Pair) -> Finding:
+    table = compare_observables(
+        pair.reference, pair.showers, pair.rng(0), replicas=10 if pair.quick else 50
+    )
+    powers = np.array([row.distances.separation.value for row in table.rows])
+    errors = np.array([row.distances.separation.error for row in table.rows])
+    defined = np.isfinite(powers)
+    worst = int(np.nanargmax(np.where(defined, powers, -1)))
+    name = table.rows[worst].observable.title
+    headlines = (
+        Headline(
+            name="separation_mean",
+            label="mean separation power",
+            value=float(powers[defined].mean()),
+            error=float(np.sqrt(np.nansum(errors[defined] ** 2)) / max(1, defined.sum())),
+            better="lower",
+        ),
+        Headline(
+            name="separation_worst",
+            label="worst separation power",
+            value=float(powers[worst]),
+            error=_finite(errors[worst]),
+            better="lower",
+        ),
+    )
+    undefined = [
+        f"{row.observable.title} is not defined in {row.distances.undefined[1]:.1%} of the showers "
+        f"({row.distances.undefined[0]:.1%} of the reference)"
+        for row in table.rows
+        if abs(row.distances.undefined[1] - row.distances.undefined[0]) > 0.05
+    ]
+    return Finding(
+        {**table.to_dict(), "worst": name}, headlines, tuple(undefined), {"table": table}
+    )
+
+
+def _energy(pair: Pair) -> Finding:
+    found = fastcalogan_energy_chi2(pair.reference, pair.showers)
+    chi2 = found.chi2
+    details: dict[str, Any] = {
+        "continuous": found.continuous,
+        "left_out": found.left_out,
+        "chi2": chi2.value,
+        "ndf": chi2.ndf,
+        "points": [
+            {
+                "energy": list(point.energy),
+                "response_range": list(point.response),
+                "counts": list(point.counts),
+                "chi2": point.chi2.value,
+                "ndf": point.chi2.ndf,
+            }
+            for point in found.points
+        ],
+    }
+    points = compare_energy(pair.reference, pair.showers, pair.rng(5))
+    details["response"] = points.to_dict()
+    headline = Headline(
+        name="energy_chi2_ndf",
+        label="chi2/NDF of the total energy",
+        value=_finite(chi2.reduced),
+        error=_finite(chi2.reduced_error),
+        better="lower",
+    )
+    return Finding(details, (headline,), (), {"response": points})
+
+
+def _images(pair: Pair) -> Finding:
+    cells = brightest_cells(pair.reference, _BRIGHTEST)
+    correlations = [
+        (layer_correlations(sample), cell_correlations(sample, cells))
+        for sample in (pair.reference, pair.showers)
+    ]
+    differences = [
+        float(np.nanmax(np.abs(mine - theirs), initial=0.0))
+        for theirs, mine in zip(*correlations, strict=True)
+    ]
+    details = {
+        "largest_difference_of_layer_correlations": differences[0],
+        "largest_difference_of_cell_correlations": differences[1],
+        "brightest_cells": _BRIGHTEST,
+    }
+    drawing = {
+        "mean": [_mean_image(sample) for sample in (pair.reference, pair.showers)],
+        "correlations": correlations,
+    }
+    return Finding(details, (), (), drawing)
+
+
+def _trees(pair: Pair) -> Finding:
+    found = trees_test(pair.reference, pair.showers, seed=pair.seed)
+    headline = Headline(
+        name="trees_auc",
+        label="AUC, boosted trees",
+        value=found.auc,
+        error=found.auc_error,
+        better="half",
+    )
+    return Finding(found.model_dump(mode="json"), (headline,), found.warnings)
+
+
+def _classifiers(pair: Pair) -> Finding:
+    if find_spec("torch") is None:
+        note = "PyTorch is not installed, so no classifiers: pip install 'caloforge[torch]'"
+        return Finding({}, (), (note,))
+    details, headlines, warnings = {}, [], []
+    for name in _QUICK_PROTOCOLS if pair.quick else _FULL_PROTOCOLS:
+        found = classifier_test(
+            pair.reference,
+            pair.showers,
+            find_protocol(name, quick=pair.quick),
+            seed=pair.seed,
+            repeats=pair.repeats,
+            device=pair.device,
+        )
+        details[found.name] = found.model_dump(mode="json")
+        warnings += [f"{found.name}: {warning}" for warning in found.warnings]
+        headlines.append(
+            Headline(
+                name=f"auc_{name}",
+                label=f"AUC, {found.name}",
+                value=found.auc,
+                error=found.auc_error,
+                better="half",
+            )
+        )
+    return Finding(details, tuple(headlines), tuple(dict.fromkeys(warnings)))
+
+
+def _manifold(pair: Pair) -> Finding:
+    features = [high_level(sample).astype(np.float64) for sample in (pair.reference, pair.showers)]
+    few = min(map(len, features))
+    # The published batches of 10,000 and 5,000 need as many showers; of fewer, take what there is.
+    largest = min(50_000, few)
+    frechet = fpd(
+        features[0],
+        features[1],
+        pair.rng(1),
+        min_samples=min(10_000, max(2, largest // 2)),
+        max_samples=largest,
+        num_batches=5 if pair.quick else 20,
+    )
+    kernel = kpd(features[0], features[1], pair.rng(2), batch_size=min(5_000, few))
+    rows = 2_000 if pair.quick else 20_000
+    scores = prdc(log_cells(pair.reference), log_cells(pair.showers), pair.rng(3), max_rows=rows)
+    lines = [
+        ("fpd", "FPD x 1000", 1e3 * frechet.value, 1e3 * frechet.error, "lower"),
+        ("kpd", "KPD x 1000", 1e3 * kernel.value, 1e3 * kernel.error, "lower"),
+        ("precision", "precision", scores.precision.value, scores.precision.error, "higher"),
+        ("recall", "recall", scores.recall.value, scores.recall.error, "higher"),
+        ("density", "density", scores.density.value, scores.density.error, "higher"),
+        ("coverage", "coverage", scores.coverage.value, scores.coverage.error, "higher"),
+    ]
+    headlines = tuple(
+        Headline.model_validate(
+            {
+                "name": name,
+                "label": label,
+                "value": _finite(value),
+                "error": _finite(error),
+                "better": better,
+            }
+        )
+        for name, label, value, error, better in lines
+    )
+    cut = frechet.diverged[1]
+    warnings = [f"{cut} showers diverged and were left out of FPD and KPD"] if cut else []
+    details = {"fpd": asdict(frechet), "kpd": asdict(kernel), "prdc": asdict(scores)}
+    return Finding(details, headlines, tuple(warnings))
+
+
+def _memorisation(pair: Pair) -> Finding:
+    if pair.training is None:
+        return Finding({})
+    found = memorisation(
+        pair.training,
+        pair.reference,
+        pair.showers,
+        pair.rng(4),
+        max_showers=1_500 if pair.quick else 5_000,
+    )
+    warnings = []
+    if found.memorised:
+        warnings.append("showers of the training set come out again: the generator memorised them")
+    if found.collapsed:
+        warnings.append("generated showers are too much alike: the generator collapsed")
+    headline = Headline(
+        name="diversity",
+        label="diversity",
+        value=_finite(found.diversity.value),
+        error=_finite(found.diversity.error),
+        better="higher",
+    )
+    return Finding(found.to_dict(), (headline,), tuple(warnings))
+
+
+def _mean_image(showers: Showers) -> FloatArray:
+    return np.asarray(showers.deposits.mean(axis=0, dtype=np.float64))
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+SECTIONS: Mapping[str, Section] = {
+    "observables": _observables,
+    "energy": _energy,
+    "images": _images,
+    "manifold": _manifold,
+    "memorisation": _memorisation,
+    "trees": _trees,
+    "classifiers": _classifiers,
+}
+"""All sections by name, in the order in which they are run."""
