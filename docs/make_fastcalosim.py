@@ -40,7 +40,8 @@ def percent(item: Measurement) -> str:
 
 def closure_table(title: str, measurements: tuple[Measurement, ...]) -> str:
     names = ["response", "resolution", *(f"layer_fraction_{i}" for i in range(3))]
-    text = f"\n### {title}\n\n| GeV | response | resolution | f0 | f1 | f2 |\n|---|---|---|---|---|---|\n"
+    text = f"\n### {title}\n\n| GeV | response | resolution | f0 | f1 | f2 |\n"
+    text += "|---|---|---|---|---|---|\n"
     for energy in dict.fromkeys(item.energy for item in measurements):
         here = {item.quantity: item for item in measurements if item.energy == energy}
         text += f"| {energy:g} | " + " | ".join(percent(here[name]) for name in names) + " |\n"

@@ -100,7 +100,7 @@ class _Material(_Part):
 
 
 class _DetectorFile(_Part):
-    name: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(pattern=r"^[^/\\\s]+$")]  # it becomes part of file names
     description: str = ""
     layers: Annotated[tuple[_Layer, ...], Field(min_length=1)]
     stack: _Stack | None = None

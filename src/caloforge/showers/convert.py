@@ -48,7 +48,8 @@ def convert(showers: Showers, detector: Detector, *, points: int = POINTS) -> Sh
 
     Raises:
         DetectorError: The depths of a readout's layers are not known.
-        ShowersError: ``points`` is not positive.
+        ShowersError: ``points`` is not positive, or showers that do not fly along the axis are to
+            be converted from voxels to cells or back.
     """
     return _apply(showers, detector, spread_matrix(showers.detector, detector, points=points))
 
@@ -146,7 +147,26 @@ def spread_matrix(source: Detector, target: Detector, *, points: int = POINTS) -
     return matrix
 
 
+def _require_on_axis(showers: Showers, detector: Detector) -> None:
+    """Voxels are around the line of flight, cells are not: off the axis they do not match.
+
+    Raises:
+        ShowersError: Showers off the axis are to be converted from one kind to the other.
+    """
+    kinds = {type(layer) for part in (showers.detector, detector) for layer in part.layers}
+    points, directions = showers.entry_point, showers.direction
+    moved = points is not None and points.any()
+    tilted = directions is not None and directions[:, :2].any()
+    if len(kinds) > 1 and (moved or tilted):
+        msg = (
+            f"showers: some do not fly along the axis, so {showers.detector.name!r} "
+            f"cannot be converted to {detector.name!r}; simulate them with both readouts"
+        )
+        raise ShowersError(msg)
+
+
 def _apply(showers: Showers, detector: Detector, matrix: FloatArray) -> Showers:
+    _require_on_axis(showers, detector)
     both = showers.deposits.astype(np.float64) @ matrix
     deposits, overflow = both[:, : detector.n_cells], both[:, detector.n_cells :]
     return replace(

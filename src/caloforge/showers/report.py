@@ -187,7 +187,7 @@ class _Look:
                 f"{absurd} showers have over {_ABSURD_RESPONSE:g} times their incident energy: "
                 "are energies in GeV and deposits in MeV?"
             )
-        order = np.argsort(response)
+        order = np.lexsort((energy, response))
         twins = int(
             (
                 (np.diff(response[order]) == 0)

@@ -59,7 +59,7 @@ def write_page(
     run = RunInfo(
         generator=card.name,
         version=card.version,
-        seed=seed,
+        seed=seed if isinstance(seed, int) else None,
         command=command,
         seconds_per_shower=None if seconds is None else seconds / done,
         machine=f"{os.cpu_count()} cores, {platform.machine()}",
