@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 from pathlib import Path
 from typing import cast
 
@@ -89,7 +88,6 @@ def test_what_was_timed(result: Benchmark, artefact: Path) -> None:
 def test_the_result_is_json(result: Benchmark) -> None:
     found = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert found["models"][0]["timings"][0]["batch"] == 1
-    assert "OMP_NUM_THREADS" not in os.environ or os.environ["OMP_NUM_THREADS"]
 
 
 def test_batches_are_cheaper_than_single_showers(artefact: Path) -> None:
@@ -206,7 +204,7 @@ def test_geant4_beside_a_generator(artefact: Path, geant4_data: Path) -> None:
         geant4_showers=2,
         progress=done.append,
     )
-    assert done == [1, 2]
+    assert done == [0, 1, 2]
     timing = cast("Geant4Speed", found.geant4).timing
     assert found.geant4_problem == ""
     assert timing.batch == 2

@@ -1,13 +1,13 @@
 """Spectra of incident energies, as they are written on the command line.
 
-========== ==============================================================
-``50``      every shower has 50 GeV
-``1,2,4``   the energies in turn, shower after shower
-``1:100``   uniform between 1 and 100 GeV
+============== ===========================================================
+``50``         every shower has 50 GeV
+``1,2,4``      the energies in turn, shower after shower
+``1:100``      uniform between 1 and 100 GeV
 ``log:1:1000`` uniform in log(E)
 ``file:PATH``  the energies of the showers of a file, or of a text file
                with one energy in GeV per line, in order
-========== ==============================================================
+============== ===========================================================
 """
 
 from __future__ import annotations

@@ -78,7 +78,6 @@ def _benchmark(
     if output is not None:
         check_new(Path(output), overwrite=overwrite)  # before the work, not after it
     with bar("timing", len(models) + 1, quiet=quiet or json, unit="models") as progress:
-        progress(0)
         result = time_models(
             models,
             particle=particle,

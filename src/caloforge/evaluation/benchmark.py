@@ -221,6 +221,7 @@ def benchmark(
     problem = "not asked for" if geant4 is False else _geant4_problem(detector)
     if geant4 and problem:
         raise Geant4DataError(problem)
+    progress(0)
     speeds = []
     for artefact in artefacts:
         speeds.append(_time_model(artefact, spectrum, batches, threads, seed, budget))

@@ -266,7 +266,7 @@ def _judge(
         name=sample.name,
         info=sample.info,
         headlines=tuple(line for found in findings.values() for line in found.headlines),
-        sections={name: dict(found.details) for name, found in findings.items()},
+        sections={name: _plain(found.details) for name, found in findings.items()},
         warnings=tuple(text for found in findings.values() for text in found.warnings),
         seconds=time.perf_counter() - start,
     )
@@ -275,6 +275,17 @@ def _judge(
 
 def _later(progress: Callable[[int, str], None], before: int, done: int, what: str) -> None:
     progress(before + done, what)
+
+
+def _plain(value: Any) -> Any:
+    """JSON values only; what is not a finite number becomes None."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return value
 
 
 def _about(file: ShowerFile) -> SampleInfo:

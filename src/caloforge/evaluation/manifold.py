@@ -87,9 +87,8 @@ def fpd(
     r"""Frechet physics distance: that of two Gaussians with the samples' means and covariances.
 
     It is biased by a term proportional to 1/n, with n the number of rows, so it is measured at
-    several n and extrapolated by a straight line in 1/n. Neither its intercept nor its slope may be
-    negative.
-    The defaults are those of the CaloChallenge; ``jetnet`` itself begins at 20,000 rows.
+    several n and extrapolated by a straight line in 1/n, whose intercept and slope may not be
+    negative. The defaults are those of the CaloChallenge; ``jetnet`` itself begins at 20,000 rows.
 
     Args:
         reference: Features of the reference, shape (N, d).

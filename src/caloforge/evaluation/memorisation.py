@@ -47,7 +47,8 @@ FloatArray = NDArray[np.float64]
 Cells = NDArray[np.float32]
 
 SAME = 1e-4
-"""Showers nearer than this are one shower: rounding moves one by some 1e-7, chance by 0.01."""
+"""Showers nearer than this are one shower: rounding moves one by some 1e-7, and the nearest two of
+18,000 charged pions of Geant4, most of which only ionise, are 0.0025 apart."""
 CLOSE = 0.01
 """Generated showers count as close to the training set below this quantile of held-out ones."""
 _LEAST = 40  # showers of each kind

@@ -1,0 +1,224 @@
+"""The judge from end to end: what goes in, what it refuses, what it writes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from caloforge.errors import CaloforgeError, EnergyError, ShowersError
+from caloforge.evaluation import SECTIONS, Evaluation, evaluate, leaderboard, read_evaluation
+from caloforge.evaluation.judge import Judged, load_reference, load_sample
+from caloforge.evaluation.matching import match_energies, require_comparable
+from caloforge.evaluation.perturbations import PERTURBATIONS, Good
+from caloforge.evaluation.ranking import markdown
+from caloforge.evaluation.report import REPORT, prepare_folder, write_report
+from caloforge.evaluation.results import FLOOR, METRICS, evaluation_schema, write_evaluation
+from caloforge.showers import Showers, read_showers, write_showers
+from conftest import Cli
+
+QUICK = tuple(name for name in SECTIONS if name not in {"classifiers", "trees"})
+Found = tuple[Evaluation, list[Judged]]
+
+
+@pytest.fixture(scope="module")
+def good(shared: Path) -> Showers:
+    return read_showers(shared / "data/eplus.h5", rows=slice(0, 2400))
+
+
+@pytest.fixture(scope="module")
+def files(good: Showers, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Geant4 showers, and others of them that are a little wrong."""
+    folder = tmp_path_factory.mktemp("files")
+    reference, model = folder / "geant4.h5", folder / "model.h5"
+    write_showers(reference, good[:1600])
+    spoiled = replace(good[1600:], deposits=good[1600:].deposits * np.float32(1.02))
+    write_showers(model, spoiled)
+    return reference, model
+
+
+@pytest.fixture(scope="module")
+def found(files: tuple[Path, Path]) -> Found:
+    return evaluate(files[0], [files[1]], sections=QUICK)
+
+
+def test_floor_and_sample_are_judged_alike(found: Found) -> None:
+    evaluation, _ = found
+    assert [sample.name for sample in evaluation.samples] == [FLOOR, "model"]
+    floor, sample = evaluation.samples
+    assert floor.info.showers == evaluation.reference.showers == 800
+    assert [item.name for item in floor.headlines] == [item.name for item in sample.headlines]
+    for item in sample.headlines:
+        assert item.value is not None
+        assert item.error is None or item.error >= 0
+
+
+def test_wrong_energy_is_seen_and_the_floor_is_clean(found: Found) -> None:
+    floor, sample = found[0].samples
+    mine, clean = sample.headline("energy_chi2_ndf"), floor.headline("energy_chi2_ndf")
+    assert mine is not None
+    assert clean is not None
+    assert mine.value is not None
+    assert clean.value is not None
+    assert mine.value > 10
+    assert clean.value < 2.5
+
+
+def test_the_same_seed_gives_the_same_numbers(files: tuple[Path, Path], found: Found) -> None:
+    again, _ = evaluate(files[0], [files[1]], sections=("observables", "manifold"))
+    for name in ("separation_mean", "fpd", "kpd", "precision"):
+        assert again.samples[1].headline(name) == found[0].samples[1].headline(name)
+
+
+def test_metrics_file_fits_its_schema(found: Found, tmp_path: Path) -> None:
+    write_evaluation(tmp_path / METRICS, found[0])
+    content = json.loads((tmp_path / METRICS).read_text("utf-8"))
+    jsonschema.validate(content, evaluation_schema())
+    assert read_evaluation(tmp_path) == found[0]
+
+
+def test_report(found: Found, good: Showers, tmp_path: Path) -> None:
+    page = write_report(tmp_path / "report", found[0], found[1], good.detector)
+    text = page.read_text("utf-8")
+    assert page.name == REPORT
+    assert "http://" not in text
+    assert "https://" not in text
+    assert "%%" not in text
+    assert "deposited over incident energy" in text
+    made = {path.suffix for path in page.parent.iterdir()}
+    assert made == {".html", ".json", ".png", ".pdf"}
+    with pytest.raises(CaloforgeError, match="holds an evaluation already"):
+        prepare_folder(page.parent, overwrite=False)
+
+
+def test_leaderboard_marks_the_best_generator_and_never_the_floor(found: Found) -> None:
+    evaluation = found[0]
+    sample = evaluation.samples[1]
+    worse = sample.model_copy(
+        update={
+            "name": "worse",
+            "headlines": tuple(
+                item.model_copy(update={"value": 0.0 if item.better == "higher" else 1e6})
+                for item in sample.headlines
+            ),
+        }
+    )
+    rows = leaderboard([evaluation.model_copy(update={"samples": (*evaluation.samples, worse)})])
+    assert [row[0].text for row in rows[1:]] == [FLOOR, "model", "worse"]
+    assert not any(cell.best for cell in rows[1])
+    assert all(cell.best for cell in rows[2][3:])
+    assert not any(cell.best for cell in rows[3])
+    assert markdown(rows).count("\n") == len(rows) + 1
+
+
+def test_other_detectors_particles_and_energies_are_refused(good: Showers, shared: Path) -> None:
+    voxels = read_showers(shared / "data/eplus-voxels.h5", rows=slice(0, 200))
+    with pytest.raises(ShowersError, match="convert it first"):
+        require_comparable(good, voxels, "voxels.h5")
+    with pytest.raises(ShowersError, match=r"holds pi\+"):
+        require_comparable(good, replace(good, particle="pi+"), "pions.h5")
+    with pytest.raises(EnergyError, match="--match-energies"):
+        require_comparable(good, good[good.energy < 50], "low.h5")
+    with pytest.raises(ShowersError, match="no showers"):
+        require_comparable(good, good[:0], "none.h5")
+
+
+def test_matched_energies_have_one_distribution() -> None:
+    rng = np.random.default_rng(3)
+    first, second = rng.uniform(1, 100, 5000), rng.uniform(30, 60, 3000)
+    rows = match_energies(first, second, rng)
+    assert len(rows[0]) == len(rows[1]) > 1000
+    assert len(np.unique(rows[0])) == len(rows[0])
+    assert len(np.unique(rows[1])) == len(rows[1])
+    np.testing.assert_allclose(np.sort(first[rows[0]]), np.sort(second[rows[1]]), rtol=0.021)
+    assert not len(match_energies(first, second + 1000, rng)[0])
+
+
+def test_energies_are_matched_when_asked(files: tuple[Path, Path], tmp_path: Path) -> None:
+    model = read_showers(files[1])
+    low = tmp_path / "low.h5"
+    write_showers(low, model[model.energy < 60])
+    with pytest.raises(EnergyError):
+        evaluate(files[0], [low], sections=("energy",))
+    found, _ = evaluate(files[0], [low], sections=("energy",), match=True)
+    assert "energies matched" in found.samples[1].info.rows
+
+
+def test_split_files_keep_their_parts_apart(shared: Path) -> None:
+    reference = load_reference(shared / "data/eplus.h5", seed=1)
+    assert reference.sample.info.rows == "test rows"
+    assert reference.floor.info.rows == "train rows"
+    assert reference.training is not None
+    assert len(reference.sample.showers) == 1314
+    assert len(reference.training) == 10508
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PERTURBATIONS)
+def test_perturbations_spoil_and_metrics_see_it(name: str, shared: Path) -> None:
+    reference = load_reference(shared / "data/eplus.h5", seed=1)
+    assert reference.training is not None
+    training, source = reference.training[:5000], reference.training[5000:6500]
+    rng = np.random.Generator(np.random.Philox(key=[5, 0]))
+    spoiled = PERTURBATIONS[name](Good(source, training, rng))
+    assert not np.array_equal(spoiled.deposits, source.deposits)
+    sample = replace(load_sample(shared / "data/eplus.h5"), name=name, showers=spoiled)
+    floor = replace(reference.floor, showers=reference.training[6500:8000])
+    reference = replace(reference, training=training, floor=floor)
+    evaluation, _ = evaluate(reference, [sample], sections=(*QUICK, "trees"))
+    clean, judged = evaluation.samples
+    seen = []
+    for item in judged.headlines:
+        other = clean.headline(item.name)
+        if other is None or item.value is None or other.value is None:
+            continue
+        error = np.hypot(item.error or 0, other.error or 0)
+        if error and abs(item.value - other.value) > 5 * error:
+            seen.append(item.name)
+    if name == "the training set itself":
+        assert judged.sections["memorisation"]["memorised"]
+        assert not seen  # nothing else can
+    else:
+        assert seen
+        assert not judged.sections["memorisation"]["memorised"]
+    assert judged.sections["memorisation"]["collapsed"] == (name == "the mean shower for all")
+
+
+@pytest.mark.slow
+def test_command_line(run_cli: Cli, files: tuple[Path, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "evaluation"
+    done = run_cli(
+        *("evaluate", "--reference", files[0], "--showers", files[1], "--quick", "-o", folder)
+    )
+    assert done.code == 0, done.err
+    assert (folder / REPORT).is_file()
+    names = {item.name for item in read_evaluation(folder).samples[1].headlines}
+    assert {"auc_caloflow", "trees_auc", "fpd", "energy_chi2_ndf"} <= names
+    table = run_cli("compare", folder, "-o", tmp_path / "table.md")
+    assert table.code == 0, table.err
+    assert "model" in (tmp_path / "table.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--reference", "none.h5", "--showers", "none.h5"], "none.h5: does not exist"),
+        (["--reference", "{reference}", "--showers", "none.h5"], "none.h5: does not exist"),
+        (["--reference", "{tiny}", "--showers", "{tiny}"], "must have at least 100"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(
+    arguments: list[str], message: str, cli: Cli, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    tiny = tmp_path / "tiny.h5"
+    write_showers(tiny, read_showers(files[0], rows=slice(0, 50)))
+    given = [text.format(reference=files[0], tiny=tiny) for text in arguments]
+    done = cli("evaluate", *given, "--quick", "-o", tmp_path / "out")
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert message in done.err
+    assert not (tmp_path / "out").exists()
