@@ -17,6 +17,8 @@ myst_enable_extensions = ["dollarmath", "deflist"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_class_signature = "separated"
+# Several classes have an attribute of the same name; that is no ambiguity for a reader.
+suppress_warnings = ["ref.python"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "caloforge"

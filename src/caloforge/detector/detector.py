@@ -149,7 +149,7 @@ class Detector:
             deposits: Shape (N, n_cells), MeV.
 
         Returns:
-            Per layer a view of shape (N, *layer.shape), MeV.
+            Per layer a view of shape ``(N, *layer.shape)``, MeV.
         """
         return [
             deposits[:, part].reshape(len(deposits), *layer.shape)

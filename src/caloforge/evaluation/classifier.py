@@ -27,12 +27,12 @@ from scipy.stats import ks_2samp
 from caloforge.errors import CaloforgeError, ShowersError
 from caloforge.evaluation.classifier_protocols import PROTOCOLS, AnyProtocol, Protocol
 from caloforge.evaluation.classifier_scores import (
-    Estimate,
     bootstrap_auc,
     calibrate_scores,
     divergence,
     roc_auc,
 )
+from caloforge.evaluation.estimate import Estimate
 from caloforge.random import check_seed
 from caloforge.showers import Showers
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Estimate", "bootstrap_auc", "calibrate_scores", "divergence", "jsd", "roc_auc"]
+from caloforge.evaluation.estimate import Estimate
+
+__all__ = ["bootstrap_auc", "calibrate_scores", "divergence", "jsd", "roc_auc"]
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]
@@ -15,14 +15,6 @@ Labels = NDArray[np.bool_]
 _CLIP = 1e-6
 N_BOOTSTRAP = 200
 """Bootstrap samples of every error."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number and its statistical error."""
-
-    value: float
-    error: float
 
 
 def roc_auc(scores: Floats, labels: Labels) -> float:

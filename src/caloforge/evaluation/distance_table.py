@@ -17,6 +17,7 @@ from caloforge.evaluation.distances import (
     resample,
     separation,
 )
+from caloforge.evaluation.estimate import Estimate
 from caloforge.evaluation.histograms import Histogram, bin_edges, bin_index, fill
 from caloforge.evaluation.observables import Observable, compute, observables
 from caloforge.showers import Showers
@@ -24,7 +25,6 @@ from caloforge.showers import Showers
 __all__ = [
     "DistanceTable",
     "Distances",
-    "Estimate",
     "Row",
     "compare_observables",
     "compare_values",
@@ -32,14 +32,6 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 Values = Mapping[str, FloatArray]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number and its statistical error."""
-
-    value: float
-    error: float
 
 
 @dataclass(frozen=True, eq=False)

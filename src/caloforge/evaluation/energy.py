@@ -28,7 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import CaloforgeError, ShowersError
-from caloforge.evaluation.classifier_scores import N_BOOTSTRAP, Estimate
+from caloforge.evaluation.classifier_scores import N_BOOTSTRAP
+from caloforge.evaluation.estimate import Estimate
 from caloforge.evaluation.summary import SLICES_PER_DECADE, slice_edges
 from caloforge.runtime.generator import BATCH, Generator
 from caloforge.showers import Showers

@@ -31,12 +31,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import ShowersError
-from caloforge.evaluation.classifier_scores import Estimate
 from caloforge.evaluation.distances import (
     KolmogorovSmirnov,
     bootstrap_error,
     kolmogorov_smirnov,
 )
+from caloforge.evaluation.estimate import Estimate
 from caloforge.evaluation.neighbours import nearest
 from caloforge.evaluation.observables import row_blocks
 from caloforge.showers import Showers

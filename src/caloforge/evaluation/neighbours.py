@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from caloforge.errors import CaloforgeError, ShowersError
 from caloforge.evaluation.calochallenge import above
-from caloforge.evaluation.classifier_scores import Estimate
+from caloforge.evaluation.estimate import Estimate
 from caloforge.evaluation.observables import row_blocks
 from caloforge.showers import Showers
 

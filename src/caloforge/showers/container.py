@@ -113,7 +113,7 @@ class Showers:
 
     @property
     def images(self) -> list[NDArray[np.float32]]:
-        """Per layer the deposits as images: shape (N, *layer.shape), MeV."""
+        """Per layer the deposits as images: shape ``(N, *layer.shape)``, MeV."""
         return self.detector.images(self.deposits)
 
     @property
