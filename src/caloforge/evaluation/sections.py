@@ -117,9 +117,14 @@ def _observables(pair: Pair) -> Finding:
 
 
 def _energy(pair: Pair) -> Finding:
-    found = fastcalogan_energy_chi2(pair.reference, pair.showers)
+    # As many of either: the test estimates variances from the counts, which in sparse bins of
+    # samples of unequal size makes chi2/NDF of Geant4 against itself 1.3 (measured, 1,314 e+
+    # against 5,000).
+    size = min(len(pair.reference), len(pair.showers))
+    found = fastcalogan_energy_chi2(pair.reference[:size], pair.showers[:size])
     chi2 = found.chi2
     details: dict[str, Any] = {
+        "showers": size,
         "continuous": found.continuous,
         "left_out": found.left_out,
         "chi2": chi2.value,
