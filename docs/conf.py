@@ -20,5 +20,6 @@ autodoc_class_signature = "separated"
 # Several classes have an attribute of the same name; that is no ambiguity for a reader.
 suppress_warnings = ["ref.python"]
 exclude_patterns = ["_build"]
+html_extra_path = ["reports"]
 html_theme = "furo"
 html_title = "caloforge"

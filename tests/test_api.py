@@ -75,6 +75,7 @@ def test_public_names() -> None:
         "Generator",
         "Showers",
         "__version__",
+        "evaluate",
         "generate",
         "load",
         "load_detector",

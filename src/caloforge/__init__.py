@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from caloforge.detector import Detector, load_detector
     from caloforge.errors import CaloforgeError
+    from caloforge.evaluation import evaluate
     from caloforge.fullsim import simulate
     from caloforge.runtime import Generator, generate, load
     from caloforge.showers import Showers
@@ -27,6 +28,7 @@ __all__ = [
     "Generator",
     "Showers",
     "__version__",
+    "evaluate",
     "generate",
     "load",
     "load_detector",
@@ -42,6 +44,7 @@ _HOME = {
     "Detector": ("detector", "Detector"),
     "Generator": ("runtime", "Generator"),
     "Showers": ("showers", "Showers"),
+    "evaluate": ("evaluation", "evaluate"),
     "generate": ("runtime", "generate"),
     "load": ("runtime", "load"),
     "load_detector": ("detector", "load_detector"),

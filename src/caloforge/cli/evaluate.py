@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from caloforge.cli.console import Json, Overwrite, Quiet, Seed, bar, show
+from caloforge.errors import CaloforgeError
 from caloforge.evaluation.ranking import Cell
 from caloforge.showers import Split
 
@@ -22,7 +23,9 @@ evaluate = App(
     help_epilogue=(
         "**Examples:**\n\n"
         "- caloforge evaluate --reference geant4.h5 --showers model.h5 --quick -o evaluation\n"
-        "- caloforge evaluate --reference geant4.h5 --showers a.h5 --showers b.h5 -o evaluation"
+        "- caloforge evaluate --reference geant4.h5 --showers a.h5 --showers b.h5 -o evaluation\n"
+        "- caloforge evaluate --transfer --reference eplus.h5 --reference gamma.h5 "
+        "--reference piplus.h5 --showers e.h5 --showers g.h5 --showers pi.h5 -o transfer"
     ),
 )
 compare = App(
@@ -35,7 +38,12 @@ compare = App(
 def _evaluate(
     *,
     reference: Annotated[
-        str, Parameter(help="Geant4 showers; of a file that is split, the test rows.")
+        list[str],
+        Parameter(
+            negative="",
+            help="Geant4 showers; of a file that is split, the test rows. One for each particle "
+            "with --transfer.",
+        ),
     ],
     showers: Annotated[
         list[str], Parameter(negative="", help="Showers to judge; may be given again for more.")
@@ -50,6 +58,16 @@ def _evaluate(
     match_energies: Annotated[
         bool, Parameter(negative="", help="Compare showers of equal energy, leave out the rest.")
     ] = False,
+    model: Annotated[
+        list[str] | None,
+        Parameter(negative="", help="Also ask this generator for single energies."),
+    ] = None,
+    transfer: Annotated[
+        bool,
+        Parameter(
+            negative="", help="Instead: do classifiers of particles carry over to Geant4 and back?"
+        ),
+    ] = False,
     repeats: Annotated[int, Parameter(help="Trainings of each classifier.")] = 1,
     device: Annotated[str, Parameter(help="Where classifiers are trained: cpu, cuda.")] = "cpu",
     seed: Seed = 1,
@@ -59,11 +77,17 @@ def _evaluate(
 ) -> None:
     """Judge showers against Geant4, beside Geant4 against itself."""
     from caloforge import evaluation as judge
-    from caloforge.evaluation.judge import load_reference
-    from caloforge.evaluation.report import prepare_folder, write_report
+    from caloforge.runtime import load
 
-    folder = prepare_folder(output, overwrite=overwrite)
-    truth = load_reference(reference, seed=seed, rows=rows)
+    folder = judge.prepare_folder(output, overwrite=overwrite)
+    if transfer:
+        _transfer(folder, reference, showers, quick, device, seed, quiet=quiet, json=json)
+        return
+    if len(reference) > 1:
+        msg = f"--reference: got {len(reference)} files, must be one (several with --transfer)"
+        raise CaloforgeError(msg)
+    truth = judge.load_reference(reference[0], seed=seed, rows=rows)
+    particle = truth.sample.showers.particle
     steps = len(judge.SECTIONS) * (1 + len(showers))
     with bar("evaluating", steps, quiet=quiet or json, unit="steps") as progress:
         found, judged = judge.evaluate(
@@ -74,17 +98,61 @@ def _evaluate(
             match=match_energies,
             repeats=repeats,
             device=device,
+            models=[load(name, particle) for name in model or ()],
             command=shlex.join(["caloforge", *sys.argv[1:]]),
             progress=lambda done, _what: progress(done),
         )
         progress(steps)
-        page = write_report(folder, found, judged, truth.sample.showers.detector)
+        page = judge.write_report(folder, found, judged, truth.sample.showers.detector)
     show(
         found.model_dump(mode="json"),
         _table(judge.leaderboard([found]), f"{page}: open it in a browser"),
         as_json=json,
         quiet=quiet,
     )
+
+
+def _transfer(
+    folder: Path,
+    reference: list[str],
+    showers: list[str],
+    quick: bool,
+    device: str,
+    seed: int,
+    *,
+    quiet: bool,
+    json: bool,
+) -> None:
+    """Table II of the CaloGAN paper, into ``transfer.json``."""
+    from caloforge.atomic import write_text
+    from caloforge.evaluation import load_reference, load_sample
+    from caloforge.evaluation.transfer import PAIRS, TransferProtocol, transfer_test
+
+    geant4 = [load_reference(path, seed=seed).sample.showers for path in reference]
+    generated = [load_sample(path).showers for path in showers]
+    trials = 3 if quick else 10
+    protocol = TransferProtocol()
+    with bar(
+        "transfer", 2 * trials * len(PAIRS), quiet=quiet or json, unit="trainings"
+    ) as progress:
+        found = transfer_test(
+            {item.particle: item for item in geant4},
+            {item.particle: item for item in generated},
+            protocol.quick() if quick else protocol,
+            seed=seed,
+            trials=trials,
+            device=device,
+            progress=progress,
+        )
+    folder.mkdir(exist_ok=True)
+    write_text(folder / "transfer.json", found.model_dump_json(indent=1) + "\n")
+    table = Table(box=None)
+    for column in ("particles", "trained on", "tested on", "accuracy"):
+        table.add_column(column)
+    for cell in found.cells:
+        accuracy = f"{cell.accuracy:.1%} ± {cell.deviation:.1%}"
+        table.add_row(f"{cell.first}/{cell.second}", cell.train_on, cell.test_on, accuracy)
+    show(found.model_dump(mode="json"), table, as_json=json, quiet=quiet)
 
 
 @compare.default

@@ -5,13 +5,27 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from caloforge.errors import CaloforgeError
+
 if TYPE_CHECKING:
-    from caloforge.evaluation.judge import evaluate
+    from caloforge.evaluation.judge import evaluate, load_reference, load_sample
     from caloforge.evaluation.ranking import leaderboard, markdown
+    from caloforge.evaluation.report import prepare_folder, write_report
     from caloforge.evaluation.results import Evaluation, read_evaluation
     from caloforge.evaluation.sections import SECTIONS
 
-__all__ = ["SECTIONS", "Evaluation", "evaluate", "leaderboard", "markdown", "read_evaluation"]
+__all__ = [
+    "SECTIONS",
+    "Evaluation",
+    "evaluate",
+    "leaderboard",
+    "load_reference",
+    "load_sample",
+    "markdown",
+    "prepare_folder",
+    "read_evaluation",
+    "write_report",
+]
 
 # Loaded when first used: pages and parametrisations use parts of this room and need no SciPy.
 _HOME = {
@@ -19,13 +33,24 @@ _HOME = {
     "Evaluation": "results",
     "evaluate": "judge",
     "leaderboard": "ranking",
+    "load_reference": "judge",
+    "load_sample": "judge",
     "markdown": "ranking",
+    "prepare_folder": "report",
     "read_evaluation": "results",
+    "write_report": "report",
 }
+_EXTRA = {"scipy", "sklearn"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
+    if name not in _HOME:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    try:
         return getattr(import_module(f"caloforge.evaluation.{_HOME[name]}"), name)
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in _EXTRA:
+            raise
+        msg = f"judging needs {error.name}: pip install 'caloforge[evaluate]'"
+        raise CaloforgeError(msg) from None

@@ -81,6 +81,15 @@ def draw(judged: Sequence[Judged], detector: Detector) -> Iterator[tuple[str, st
             )
             yield f"correlations-{i}", caption, _correlations(correlations, item.result.name)
 
+    for i, item in enumerate(samples):
+        examples = item.drawing.get("memorisation", {}).get("examples")
+        if examples:
+            caption = (
+                f"Five showers of {item.result.name}, from the nearest to a training shower to the "
+                "farthest, each with that training shower below it. Copies would look the same."
+            )
+            yield f"neighbours-{i}", caption, _neighbours(detector, examples)
+
 
 _HISTOGRAM_CAPTION = (
     "Area: Geant4; lines: generated, normalised to the same number of showers; below, the ratio. "
@@ -267,4 +276,31 @@ def _correlations(pairs: Sequence[tuple[FloatArray, FloatArray]], name: str) -> 
         axis.set_title(title, fontsize=9)
         axis.set_xlabel("cell, brightest first")
         figure.colorbar(shown, ax=axis)
+    return figure
+
+
+def _neighbours(
+    detector: Detector, examples: Sequence[tuple[FloatArray, FloatArray, float]]
+) -> Figure:
+    """Generated showers and the training showers next to them, layer by layer."""
+    from matplotlib.colors import LogNorm
+
+    # Of a detector with many layers, those with most energy.
+    energy = detector.layer_sums(np.stack([mine for mine, _, _ in examples])).sum(axis=0)
+    layers = np.sort(np.argsort(-energy)[:3])
+    figure = _new_figure(2.3 * len(examples), 2.0 * 2 * len(layers))
+    axes = figure.subplots(2 * len(layers), len(examples), squeeze=False)
+    style = {"norm": LogNorm(1e-1, max(float(mine.max()) for mine, _, _ in examples))}
+    for column, (mine, theirs, distance) in enumerate(examples):
+        axes[0, column].set_title(f"distance {distance:.3f}", fontsize=8)
+        for row, layer in enumerate(layers):
+            for below, cells in ((0, mine), (1, theirs)):
+                axis = axes[2 * row + below, column]
+                part = detector.slices[layer]
+                values = np.where(cells[part] > 0, cells[part], np.nan)
+                _draw_layer(axis, detector.layers[layer], values, {**style, "cmap": "magma"})
+                axis.set(xticks=[], yticks=[], xlabel="", ylabel="")
+                if not column:
+                    kind = "nearest" if below else "generated"
+                    axis.set_ylabel(f"layer {layer}\n{kind}", fontsize=8)
     return figure

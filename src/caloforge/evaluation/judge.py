@@ -16,6 +16,7 @@ import numpy as np
 
 from caloforge import __version__
 from caloforge.errors import CaloforgeError, ShowersError
+from caloforge.evaluation.energy import conditional_energies, conditional_response
 from caloforge.evaluation.matching import match_energies, require_comparable
 from caloforge.evaluation.results import (
     FLOOR,
@@ -26,6 +27,7 @@ from caloforge.evaluation.results import (
 from caloforge.evaluation.sections import SECTIONS, Finding, Pair
 from caloforge.random import check_seed
 from caloforge.runtime.card import file_sha256
+from caloforge.runtime.generator import Generator
 from caloforge.showers import ShowerFile, Showers, Split
 
 __all__ = ["Judged", "Sample", "evaluate", "load_reference", "load_sample"]
@@ -159,6 +161,7 @@ def evaluate(
     repeats: int = 1,
     device: str = "cpu",
     sections: Sequence[str] = tuple(SECTIONS),
+    models: Sequence[Generator] = (),
     command: str = "",
     progress: Callable[[int, str], None] = lambda _done, _what: None,
 ) -> tuple[Evaluation, list[Judged]]:
@@ -176,6 +179,8 @@ def evaluate(
         repeats: Trainings of each classifier.
         device: Where classifiers are trained.
         sections: What to look at; names of :data:`caloforge.evaluation.sections.SECTIONS`.
+        models: Generators that are asked for single incident energies below, inside and beyond the
+            range that they were made for.
         command: How this was called, for the record.
         progress: Called before each step with the number of steps done and what is next; there are
             ``len(sections) * (1 + len(samples))``.
@@ -229,6 +234,7 @@ def evaluate(
         quick=quick,
         reference=reference.sample.info,
         samples=tuple(item.result for item in judged),
+        conditional={model.card.name: _conditional(model, seed, quick=quick) for model in models},
         seconds=time.perf_counter() - start,
     )
     return evaluation, judged
@@ -271,6 +277,11 @@ def _judge(
         seconds=time.perf_counter() - start,
     )
     return Judged(result, {name: found.drawing for name, found in findings.items()})
+
+
+def _conditional(model: Generator, seed: int, *, quick: bool) -> tuple[dict[str, Any], ...]:
+    points = conditional_response(model, conditional_energies(model), 200 if quick else 2000, seed)
+    return tuple(_plain(point.to_dict()) for point in points)
 
 
 def _later(progress: Callable[[int, str], None], before: int, done: int, what: str) -> None:

@@ -58,6 +58,7 @@ def write_report(
         "summary": _summary(evaluation),
         "leaderboard": _table(leaderboard([evaluation])),
         "worst": "".join(_worst(sample, evaluation.floor) for sample in evaluation.samples[1:]),
+        "conditional": _conditional(evaluation),
         "figures": "".join(figures),
         "observables": "".join(
             _observables(sample, evaluation.floor) for sample in evaluation.samples[1:]
@@ -153,6 +154,24 @@ def _observables(sample: SampleResult, floor: SampleResult) -> str:
     ]
     head = ["observable", "separation power", "floor", "Wasserstein / spread", "chi2/NDF", "KS", ""]
     return _grid(sample.name, head, lines)
+
+
+def _conditional(evaluation: Evaluation) -> str:
+    if not evaluation.conditional:
+        return ""
+    tables = ""
+    for name, points in evaluation.conditional.items():
+        lines = [[f"{item['energy']:.4g}", item["where"], *_response(item)] for item in points]
+        head = ["GeV", "of its range", "response", "peak", "resolution"]
+        tables += _grid(name, head, lines)
+    return f"<section><h2>Asked for single energies</h2>{tables}</section>"
+
+
+def _response(item: dict[str, Any]) -> list[str]:
+    point = item["point"]
+    if point is None:
+        return [item["problem"], "", ""]
+    return [_pair(point[key]) for key in ("response", "peak", "resolution")]
 
 
 def _rows(sample: SampleResult, floor: SampleResult) -> list[dict[str, Any]]:

@@ -94,6 +94,8 @@ class Evaluation(_Part):
     reference: SampleInfo
     samples: tuple[SampleResult, ...]
     """The floor, then the samples in the order in which they were given."""
+    conditional: dict[str, tuple[dict[str, Any], ...]] = Field(default_factory=dict)
+    """By generator what it makes of single incident energies, those beyond its range included."""
     seconds: float
 
     @property

@@ -278,7 +278,15 @@ def _memorisation(pair: Pair) -> Finding:
         error=_finite(found.diversity.error),
         better="higher",
     )
-    return Finding(found.to_dict(), (headline,), tuple(warnings))
+    examples = [
+        (
+            pair.showers.deposits[item.generated],
+            pair.training.deposits[item.training],
+            item.distance,
+        )
+        for item in found.examples
+    ]
+    return Finding(found.to_dict(), (headline,), tuple(warnings), {"examples": examples})
 
 
 def _mean_image(showers: Showers) -> FloatArray:
