@@ -79,6 +79,11 @@ def assert_same(one: Showers, other: Showers) -> None:
             np.testing.assert_array_equal(mine, theirs, err_msg=name)
 
 
+def segments(part: Path) -> int:
+    """Segments that a killed run has left; -1 where there is no folder of them."""
+    return len(list(part.glob("*.0.h5"))) if part.exists() else -1
+
+
 def torment(order: Callable[[Path], list[object]], folder: Path, kills: int = 20) -> None:
     """Kill and resume run after run until they were killed often enough."""
     reference = folder / "reference.h5"
@@ -91,10 +96,19 @@ def torment(order: Callable[[Path], list[object]], folder: Path, kills: int = 20
     path, number = folder / "run0.h5", 0
     resumed: list[int] = []
     while len(resumed) < kills:
-        # What is left gets shorter: kill sooner after a run that ended by itself, then later.
+        part = path.with_name(path.name + ".part")
+        before = segments(part)
         run = Run(log, *order(path), "--resume")
         start = time.monotonic()
-        if run.ended_within(horizon * rng.random() ** 0.5):
+        if len(resumed) % 2:
+            # Every other time not before there is something new, however fast the machine is.
+            while run.process.poll() is None and segments(part) <= before:
+                time.sleep(0.002)
+            moment = 0.2 * horizon * rng.random()
+        else:
+            # What is left gets shorter: sooner after a run that ended by itself, then later.
+            moment = horizon * rng.random() ** 0.5
+        if run.ended_within(moment):
             horizon = time.monotonic() - start
             run.finish()
             assert_same(read_showers(path), expected)
@@ -104,8 +118,7 @@ def torment(order: Callable[[Path], list[object]], folder: Path, kills: int = 20
             continue
         horizon *= 1.1
         run.kill(everything=bool(rng.random() < 0.5))
-        part = path.with_name(path.name + ".part")
-        resumed.append(len(list(part.glob("*.0.h5"))) if part.exists() else -1)
+        resumed.append(segments(part))
         if path.exists():  # killed between the renaming and the tidying up
             assert_same(read_showers(path), expected)
     Run(log, *order(path), "--resume").finish()
@@ -115,13 +128,14 @@ def torment(order: Callable[[Path], list[object]], folder: Path, kills: int = 20
 
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Segments every 0.2 s and small blocks in the processes that are started."""
+    """Small and frequent segments, and small blocks, in the processes that are started."""
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(
         "from caloforge.fullsim import simulation\n"
         "from caloforge.showers import output\n"
-        "output._SEGMENT_SECONDS, simulation._BLOCK_ENERGY = 0.2, 5.0\n"
+        "output._SEGMENT_SECONDS, output._SEGMENT_ROWS = 0.2, 200\n"
+        "simulation._BLOCK_ENERGY = 5.0\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(site))
 
