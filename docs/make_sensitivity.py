@@ -20,7 +20,8 @@ HEAD = """# What the metrics see
 
 Geant4 e+ showers that are wrong on purpose, judged with `--quick` against {reference:,} test rows,
 {count:,} showers each. A cell says by how many statistical errors a metric differs from the floor,
-good Geant4 showers judged in the same way; bold from five on, which is called seeing it. The row *memorised* is the verdict of the neighbour test.
+good Geant4 showers judged in the same way; bold from five on, which is called seeing it. The row
+*memorised* is the verdict of the neighbour test.
 
 Made with `python docs/make_sensitivity.py SHARED` (seed 1).
 
