@@ -92,11 +92,10 @@ def test_public_names() -> None:
 
 def load(name: str) -> ModuleType:
     """A module; those that need PyTorch are skipped where that is not installed, but not in CI."""
-    if (
-        not CI
-        and find_spec("torch") is None
-        and "torch" in set(imports(Path(str(find_spec(name).origin))))
-    ):  # type: ignore[union-attr]
+    spec = find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    if not CI and find_spec("torch") is None and "torch" in set(imports(Path(spec.origin))):
         pytest.skip("needs PyTorch")
     return import_module(name)
 
