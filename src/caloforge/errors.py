@@ -10,6 +10,7 @@ from __future__ import annotations
 __all__ = [
     "ArtefactError",
     "CaloforgeError",
+    "ConfigError",
     "DetectorError",
     "EnergyError",
     "FileFormatError",
@@ -17,6 +18,7 @@ __all__ = [
     "OutputError",
     "ParticleError",
     "ShowersError",
+    "TrainingError",
 ]
 
 
@@ -54,3 +56,11 @@ class ArtefactError(CaloforgeError):
 
 class Geant4DataError(CaloforgeError):
     """Geant4 or its data tables are missing or incomplete."""
+
+
+class ConfigError(CaloforgeError):
+    """A setting of a system or of its training is unknown or not legal."""
+
+
+class TrainingError(CaloforgeError):
+    """A training cannot start, or cannot go on: a loss is not finite, a generator collapsed."""

@@ -1,0 +1,91 @@
+"""Configuration of the systems that are trained: one frozen class per system.
+
+The same object is the options of the command line, the recipe, part of the checkpoint and of the
+card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from caloforge.errors import ConfigError
+
+__all__ = ["Positive", "SystemConfig", "explain"]
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class SystemConfig(BaseModel):
+    """What every trained system has; a system's own class adds only what that system uses.
+
+    Attributes:
+        system: Name of the system, as on the command line.
+        epochs: Times that training goes through all train rows.
+        batch_size: Showers of one step.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    system: ClassVar[str]
+
+    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=2)]
+
+    @classmethod
+    def presets(cls) -> dict[str, Self]:
+        """The named configurations: at least ``"paper"`` and ``"cpu"``."""
+        raise NotImplementedError
+
+    @classmethod
+    def preset(cls, name: str) -> Self:
+        """A named configuration.
+
+        Raises:
+            ConfigError: There is none of that name.
+        """
+        presets = cls.presets()
+        if name not in presets:
+            msg = f"preset: {cls.system} has no {name!r}; {_suggestion(name, presets)}"
+            raise ConfigError(msg)
+        return presets[name]
+
+    def changed(self, **changes: Any) -> Self:
+        """The same with some settings changed.
+
+        Raises:
+            ConfigError: A setting is unknown, or a value is not legal.
+        """
+        return self.parse(self.model_dump() | changes)
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any]) -> Self:
+        """Read settings that a user wrote.
+
+        Raises:
+            ConfigError: A setting is unknown, missing, or its value is not legal.
+        """
+        try:
+            return cls.model_validate(dict(settings))
+        except ValidationError as error:
+            raise ConfigError(f"{cls.system}: {explain(error, cls)}") from None  # noqa: EM102
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """One sentence on the first thing that is wrong with what a user wrote."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{place}: is no setting; {_suggestion(place, model.model_fields)}"
+    if first["type"] == "missing":
+        return f"{place}: is missing"
+    return f"{place}: got {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    known = sorted(known)
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
