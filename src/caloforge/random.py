@@ -28,6 +28,10 @@ class Purpose(IntEnum):
     GENERATOR = 2
     GEANT4 = 3
     CONVERSION = 4
+    INITIALISATION = 5
+    ORDER = 6
+    TRAINING = 7
+    VALIDATION = 8
 
 
 def check_seed(seed: int) -> int:

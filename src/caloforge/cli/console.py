@@ -16,13 +16,14 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.text import Text
 
-__all__ = ["Json", "Output", "Overwrite", "Quiet", "Resume", "Seed", "bar", "show"]
+__all__ = ["Json", "Output", "Overwrite", "Quiet", "Resume", "Seed", "bar", "progress_line", "show"]
 
 Output = Annotated[str, Parameter(name=["--output", "-o"], help="File to make.")]
 Seed = Annotated[int, Parameter(help="Seed; the same seed gives the same showers.")]
@@ -79,6 +80,41 @@ def bar(
         # Starting late leaves bad input to its one line of explanation.
         progress.start()
         progress.update(task, completed=done)
+
+    try:
+        yield update
+    finally:
+        if progress.live.is_started:
+            progress.stop()
+
+
+@contextmanager
+def progress_line(what: str, *, quiet: bool) -> Iterator[Callable[[float, str], None]]:
+    """A progress bar of fractions on standard error, with a line of text below.
+
+    Args:
+        what: What is being done.
+        quiet: Show nothing.
+
+    Yields:
+        A function to call with the fraction that is done, and the text.
+    """
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("\n{task.fields[text]}"),
+        console=_stderr,
+        disable=quiet or not _stderr.is_terminal,
+    )
+    task = progress.add_task(what, total=1.0, text="")
+
+    def update(done: float, text: str) -> None:
+        progress.start()
+        progress.update(task, completed=done, text=text)
 
     try:
         yield update

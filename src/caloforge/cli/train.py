@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from caloforge.cli.console import Json, Overwrite, Quiet, Seed, bar, show
+from caloforge.models.systems import SYSTEMS
 
 __all__ = ["train"]
 
@@ -17,6 +18,18 @@ train = App(
         "**Example:** caloforge train fastcalosim --particle e+ --data eplus-voxels.h5 -o my-model"
     ),
 )
+
+for _name, (_, _line) in SYSTEMS.items():
+    # By the path of the function: importing it imports PyTorch.
+    train.command(
+        f"caloforge.cli.train_network:{_name.replace('-', '_')}",
+        name=_name,
+        help=_line,
+        help_epilogue=(
+            f"**Example:** caloforge train {_name} --particle e+ --data eplus.h5 --preset cpu "
+            "--budget 40m -o my-run"
+        ),
+    )
 
 
 @train.command(

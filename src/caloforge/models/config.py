@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from caloforge.errors import ConfigError
 
-__all__ = ["Positive", "SystemConfig", "explain"]
+__all__ = ["Positive", "SystemConfig", "explain", "suggestion"]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -49,7 +49,7 @@ class SystemConfig(BaseModel):
         """
         presets = cls.presets()
         if name not in presets:
-            msg = f"preset: {cls.system} has no {name!r}; {_suggestion(name, presets)}"
+            msg = f"preset: {cls.system} has no {name!r}; {suggestion(name, presets)}"
             raise ConfigError(msg)
         return presets[name]
 
@@ -71,7 +71,8 @@ class SystemConfig(BaseModel):
         try:
             return cls.model_validate(dict(settings))
         except ValidationError as error:
-            raise ConfigError(f"{cls.system}: {explain(error, cls)}") from None  # noqa: EM102
+            msg = f"{cls.system}: {explain(error, cls)}"
+            raise ConfigError(msg) from None
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
@@ -79,13 +80,14 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{place}: is no setting; {_suggestion(place, model.model_fields)}"
+        return f"{place}: is no setting; {suggestion(place, model.model_fields)}"
     if first["type"] == "missing":
         return f"{place}: is missing"
     return f"{place}: got {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
-def _suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """What to write instead of a name that is not known."""
     known = sorted(known)
     near = get_close_matches(name, known, n=1)
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"

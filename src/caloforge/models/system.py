@@ -127,6 +127,14 @@ class System(nn.Module, ABC):
             train: All train rows. Called once, before training.
         """
 
+    def schedule(self, progress: float) -> float:  # noqa: ARG002
+        """Factor on every learning rate.
+
+        Args:
+            progress: Share of the training that is done, in [0, 1].
+        """
+        return 1.0
+
     @abstractmethod
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """New optimisers, by the name of what each trains."""
@@ -138,10 +146,13 @@ class AdversarialSystem(System):
     Attributes:
         critic_steps: Rounds of the critics in one iteration; each has real showers of its own.
         generator_steps: Steps of the generator in one iteration.
+        settled_fakes: Show the critics what the generator makes in evaluation mode, that is with
+            the running statistics of its batch normalisation, as at sampling.
     """
 
     critic_steps: int = 1
     generator_steps: int = 1
+    settled_fakes: bool = False
 
     def conditions(self, real: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """What showers are asked of the generator in training: those of the real ones.

@@ -1,0 +1,134 @@
+"""``caloforge train`` for the systems that are trained with PyTorch.
+
+One command a system: its options are the settings of its configuration. Importing this module
+imports PyTorch, so the command line loads it only when one of the commands is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from pydantic import BaseModel, ConfigDict, create_model
+
+from caloforge.cli.console import Json, Overwrite, Quiet, Resume, progress_line, show
+from caloforge.models.config import SystemConfig
+from caloforge.models.systems import SYSTEMS, system_type
+from caloforge.training import Recipe, Run, train
+from caloforge.training.selection import Criterion
+
+__all__: list[str] = []
+
+
+def _settings(config_type: type[SystemConfig]) -> type[BaseModel]:
+    """The settings of a system, none of which has to be given: the preset has them all.
+
+    They are not checked here: the configuration does, and says what is wrong in one sentence.
+    """
+    fields: dict[str, Any] = {
+        name: (
+            Annotated[
+                field.annotation | None,  # type: ignore[operator]
+                Parameter(help=field.description, negative_iterable=""),
+            ],
+            None,
+        )
+        for name, field in config_type.model_fields.items()
+    }
+    return create_model(
+        f"{config_type.__name__}Settings", __config__=ConfigDict(extra="forbid"), **fields
+    )
+
+
+def _command(system: str) -> Callable[..., None]:
+    config_type = system_type(system).config_type
+    settings_type = _settings(config_type)
+    presets = ", ".join(config_type.presets())
+
+    def command(
+        *,
+        output: Annotated[Path, Parameter(name=["--output", "-o"], help="Run folder to make.")],
+        particle: Annotated[
+            list[str] | None,
+            Parameter(help="PDG name or identifier; once per file.", negative=""),
+        ] = None,
+        data: Annotated[
+            list[Path] | None,
+            Parameter(
+                help="Geant4 showers, split (caloforge data split); once per particle.", negative=""
+            ),
+        ] = None,
+        recipe: Annotated[
+            str | None,
+            Parameter(help="YAML file, or name of a shipped recipe, that options change."),
+        ] = None,
+        preset: Annotated[str | None, Parameter(help=f"One of {presets}. Default: cpu.")] = None,
+        budget: Annotated[
+            str | None, Parameter(help="End after this wall-clock time: 90s, 40m, 1.5h.")
+        ] = None,
+        choose_by: Annotated[
+            Criterion | None, Parameter(help="What the best epoch is the smallest of.")
+        ] = None,
+        validate_every: Annotated[
+            int | None, Parameter(help="Epochs between two looks at the validation rows.")
+        ] = None,
+        checkpoint_every: Annotated[
+            str | None, Parameter(help="Time between two checkpoints. Default: 2m.")
+        ] = None,
+        augment: Annotated[
+            bool | None, Parameter(help="Use the mirror symmetries of the detector. Default: yes.")
+        ] = None,
+        seed: Annotated[int | None, Parameter(help="Seed of everything random.")] = None,
+        device: Annotated[str | None, Parameter(help="cpu, cuda or cuda:1.")] = None,
+        precision: Annotated[
+            str | None, Parameter(help="float32, or bfloat16: mixed precision, for a GPU.")
+        ] = None,
+        threads: Annotated[
+            int | None, Parameter(help="Threads on the CPU. Default: all cores.")
+        ] = None,
+        tensorboard: Annotated[
+            bool, Parameter(help="Write metrics for TensorBoard too.", negative="")
+        ] = False,
+        settings: Annotated[BaseModel | None, Parameter(name="*")] = None,
+        resume: Resume = False,
+        overwrite: Overwrite = False,
+        quiet: Quiet = False,
+        json: Json = False,
+    ) -> None:
+        given: dict[str, Any] = {
+            "particles": None if particle is None else tuple(particle),
+            "data": None if data is None else tuple(data),
+            "preset": preset,
+            "budget": budget,
+            "choose_by": choose_by,
+            "validate_every": validate_every,
+            "checkpoint_every": checkpoint_every,
+            "augment": augment,
+            "seed": seed,
+            "device": device,
+            "precision": precision,
+            "threads": threads,
+        }
+        changes = {key: value for key, value in given.items() if value is not None}
+        changes["system"] = system
+        changes["settings"] = {} if settings is None else settings.model_dump(exclude_unset=True)
+        asked = Recipe.parse(changes) if recipe is None else Recipe.read(recipe, **changes)
+        if overwrite:
+            Run.remove(output)
+        with progress_line("training", quiet=quiet or json) as progress:
+            run = train(asked, output, resume=resume, tensorboard=tensorboard, progress=progress)
+        text = f"{output}: best epoch {run.best_epoch} after {run.wall_time:.0f} s; now export it"
+        show({"run": str(output), "best_epoch": run.best_epoch}, text, as_json=json, quiet=quiet)
+
+    command.__doc__ = f"Train {system} on the train rows; choose the epoch on the validation rows."
+    command.__annotations__["settings"] = Annotated[settings_type | None, Parameter(name="*")]
+    return command
+
+
+def __getattr__(name: str) -> Callable[..., None]:
+    system = name.replace("_", "-")
+    if system in SYSTEMS:
+        return _command(system)
+    raise AttributeError(name)

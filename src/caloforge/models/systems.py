@@ -1,0 +1,35 @@
+"""The systems that are trained, by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from caloforge.errors import ConfigError
+from caloforge.models.config import suggestion
+
+if TYPE_CHECKING:
+    from caloforge.models.system import System
+
+__all__ = ["SYSTEMS", "system_type"]
+
+SYSTEMS = {
+    "atlas-vae": ("atlas_vae:AtlasVAE", "The ATLAS variational autoencoder."),
+    "calogan": ("calogan:CaloGAN", "CaloGAN: one LAGAN per layer, attention between them."),
+    "lagan": ("lagan:LAGAN", "LAGAN: one layer as an image."),
+}
+"""Where each class is, in this package, and one line about it."""
+
+
+def system_type(name: str) -> type[System]:
+    """The class of a system.
+
+    Raises:
+        ConfigError: There is no such system.
+    """
+    if name not in SYSTEMS:
+        msg = f"system: {name!r} is none that is trained; {suggestion(name, SYSTEMS)}"
+        raise ConfigError(msg)
+    module, attribute = SYSTEMS[name][0].split(":")
+    found: type[System] = getattr(import_module(f"caloforge.models.{module}"), attribute)
+    return found

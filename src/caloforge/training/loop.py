@@ -1,0 +1,336 @@
+"""What all trainings share: epochs, the best of them, checkpoints, budgets, logs."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+
+from caloforge.errors import TrainingError
+from caloforge.models.system import AdversarialSystem, Batch, Losses, VariationalSystem
+from caloforge.models.systems import system_type
+from caloforge.random import Purpose, shower_words
+from caloforge.training.adversarial import adversarial_step
+from caloforge.training.checkpoint import load_checkpoint, save_checkpoint
+from caloforge.training.data import TrainingData
+from caloforge.training.recipe import Recipe
+from caloforge.training.run import Run
+from caloforge.training.selection import Criterion, draw_curve, sample, score
+from caloforge.training.variational import variational_step
+
+__all__ = ["Progress", "train"]
+
+Progress = Callable[[float, str], None]
+"""Called with the fraction that is done and a line on how it goes."""
+
+_ALWAYS: tuple[Criterion, ...] = ("energy-chi2", "frechet")  # the others take seconds
+_COLLAPSED = 0.5
+_PATIENCE = 10
+
+
+@dataclass
+class _State:
+    """Where training stands; all of it is in the checkpoint.
+
+    Attributes:
+        epoch: Epochs that are done.
+        batch: Steps that are done of the next one.
+        seconds: Time spent, in all sessions.
+        best: Smallest value of the criterion so far.
+        best_epoch: When that was.
+        collapsed: Looks in a row at which the generator made but few different showers.
+        log_size: Length of the log, bytes.
+        sums: Sums of the losses over the steps of this epoch.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    seconds: float = 0.0
+    best: float = math.inf
+    best_epoch: int = 0
+    collapsed: int = 0
+    log_size: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+
+
+def train(
+    recipe: Recipe,
+    output: str | Path,
+    *,
+    resume: bool = False,
+    tensorboard: bool = False,
+    progress: Progress = lambda done, text: None,  # noqa: ARG005
+) -> Run:
+    """Train a system.
+
+    All that is random is drawn from the seed and the number of the step, so a training that was
+    stopped and resumed goes through the same numbers as one that was not, on the same machine with
+    as many threads.
+
+    Args:
+        recipe: What to do.
+        output: Run folder to make.
+        resume: Go on with an unfinished run of the same recipe.
+        tensorboard: Write the metrics for TensorBoard too, into ``output/tensorboard``.
+        progress: Told how far training is.
+
+    Returns:
+        The run, with its best epoch.
+
+    Raises:
+        TrainingError: The run cannot be resumed, a loss is not finite, or the generator collapsed;
+            the run folder keeps the last checkpoint and the best epoch.
+        CaloforgeError: A setting or a file is wrong.
+        KeyboardInterrupt: SIGINT or SIGTERM came; a checkpoint was written first.
+    """
+    device = _device(recipe.device)
+    system_class = system_type(recipe.system)
+    data = TrainingData.load(
+        recipe.data,
+        recipe.particles,
+        lambda detector: system_class.readout(recipe.config, detector),
+        augment=recipe.augment,
+    )
+    folder = Path(output)
+    if resume and folder.exists():
+        run = Run.open(folder)
+        run.check_same(recipe, data.files)
+    else:
+        run = Run.create(folder, recipe, data.setting, data.files)
+    with run.lock(), _threads(recipe.threads), torch.random.fork_rng(), _signals() as stopped:
+        _Training(run, recipe, data, device, progress, stopped, tensorboard=tensorboard).go()
+    return run
+
+
+class _Training:
+    def __init__(
+        self,
+        run: Run,
+        recipe: Recipe,
+        data: TrainingData,
+        device: torch.device,
+        progress: Progress,
+        stopped: Callable[[], bool],
+        *,
+        tensorboard: bool,
+    ) -> None:
+        self.run, self.recipe, self.data, self.device = run, recipe, data, device
+        self.progress, self.stopped = progress, stopped
+        self.state = _State()
+        torch.manual_seed(_seed(recipe.seed, 0, Purpose.INITIALISATION))
+        self.system = run.build()
+        self.system.prepare(data.train)
+        self.system.to(device)
+        self.optimizers = self.system.optimizers()
+        self.rates = {
+            name: [group["lr"] for group in optimizer.param_groups]
+            for name, optimizer in self.optimizers.items()
+        }
+        if run.checkpoint.exists():
+            found = load_checkpoint(run.checkpoint, self.system, self.optimizers)
+            self.state = _State(**found)
+            with run.metrics.open("r+b") as log:
+                log.truncate(self.state.log_size)
+        else:
+            run.metrics.write_bytes(b"")
+        rounds = self.system.critic_steps if isinstance(self.system, AdversarialSystem) else 1
+        self.step_size = recipe.config.batch_size * rounds
+        self.steps = data.batches_per_epoch(self.step_size)
+        self.started = time.monotonic() - self.state.seconds
+        self.saved = time.monotonic()
+        self.boards = _board(run.folder / "tensorboard") if tensorboard else None
+
+    def go(self) -> None:
+        epochs = self.recipe.config.epochs
+        if self.state == _State():
+            self.save()
+        while self.state.epoch < epochs and not self.out_of_time():
+            self.epoch()
+            last = self.state.epoch == epochs or self.out_of_time()
+            if self.state.epoch % self.recipe.validate_every == 0 or last:
+                self.validate()
+            if last or time.monotonic() - self.saved > self.recipe.checkpoint_every:
+                self.save()
+        draw_curve(self.run.curve, self.run.records("validation"), self.recipe.choose_by)
+        self.progress(1.0, self.text())
+
+    def epoch(self) -> None:
+        """Train through the rest of an epoch."""
+        state = self.state
+        self.system.train()
+        batches = self.data.batches(self.recipe.seed, state.epoch, self.step_size, skip=state.batch)
+        for batch in batches:
+            step = state.epoch * self.steps + state.batch
+            self.learning_rates(step)
+            seed = _seed(self.recipe.seed, step, Purpose.TRAINING)
+            torch.manual_seed(seed)  # what a layer draws by itself, such as dropout
+            losses = self.step(_to(batch, self.device), torch.Generator().manual_seed(seed))
+            for name, value in _numbers(losses, self.run, step).items():
+                state.sums[name] = state.sums.get(name, 0.0) + value
+            state.batch += 1
+            self.tick()
+            if self.stopped():
+                self.save()
+                raise KeyboardInterrupt
+            if self.out_of_time():
+                break
+        means = {name: total / state.batch for name, total in state.sums.items()}
+        state.epoch, state.batch, state.sums = state.epoch + 1, 0, {}
+        self.log("epoch", **means)
+
+    def step(self, batch: Batch, rng: torch.Generator) -> Losses:
+        system = self.system
+        if isinstance(system, AdversarialSystem):
+            return adversarial_step(system, batch, self.optimizers, rng, self.precision)
+        if isinstance(system, VariationalSystem):
+            return variational_step(system, batch, self.optimizers, rng, self.precision)
+        msg = f"system: there is no loop for {type(system).__name__}"
+        raise TrainingError(msg)
+
+    def precision(self) -> AbstractContextManager[object]:
+        if self.recipe.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def learning_rates(self, step: int) -> None:
+        factor = self.system.schedule(step / (self.steps * self.recipe.config.epochs))
+        for name, optimizer in self.optimizers.items():
+            for group, rate in zip(optimizer.param_groups, self.rates[name], strict=True):
+                group["lr"] = rate * factor
+
+    def validate(self) -> None:
+        """Look at the validation rows, and keep this epoch if it is the best so far."""
+        state = self.state
+        generated = [
+            sample(self.system.generator, like, label, seed=self.recipe.seed)
+            for label, like in enumerate(self.data.validation)
+        ]
+        criteria = tuple(dict.fromkeys((*_ALWAYS, self.recipe.choose_by)))
+        values = score(self.data.validation, generated, criteria, seed=self.recipe.seed)
+        distinct = min(len(np.unique(part, axis=0)) / len(part) for part in generated)
+        value = values[self.recipe.choose_by]
+        self.log("validation", distinct=distinct, **values)
+        if value < state.best:
+            state.best, state.best_epoch = value, state.epoch
+            save_checkpoint(self.run.best, self.system, {"epoch": state.epoch, **values})
+        state.collapsed = state.collapsed + 1 if distinct < _COLLAPSED else 0
+        if state.collapsed >= _PATIENCE:
+            msg = (
+                f"run {self.run.folder}: the generator collapsed: in {_PATIENCE} looks up to epoch "
+                f"{state.epoch} fewer than {_COLLAPSED:.0%} of its showers were different; the "
+                f"best was epoch {state.best_epoch}; lower its learning rate, or take another seed"
+            )
+            raise TrainingError(msg)
+
+    def log(self, kind: str, **values: float) -> None:
+        seconds = round(time.monotonic() - self.started, 2)
+        record = {"kind": kind, "epoch": self.state.epoch, "seconds": seconds}
+        record |= {key: value if math.isfinite(value) else None for key, value in values.items()}
+        line = (json.dumps(record) + "\n").encode()
+        with self.run.metrics.open("ab") as file:
+            file.write(line)
+        self.state.log_size += len(line)
+        if self.boards is not None:
+            for key, value in values.items():
+                self.boards.add_scalar(f"{kind}/{key}", value, self.state.epoch)
+
+    def save(self) -> None:
+        self.state.seconds = time.monotonic() - self.started
+        self.saved = time.monotonic()
+        save_checkpoint(self.run.checkpoint, self.system, asdict(self.state), self.optimizers)
+
+    def out_of_time(self) -> bool:
+        budget = self.recipe.budget
+        return budget is not None and time.monotonic() - self.started >= budget
+
+    def tick(self) -> None:
+        state = self.state
+        steps = (state.epoch * self.steps + state.batch) / (self.recipe.config.epochs * self.steps)
+        budget = self.recipe.budget
+        spent = 0.0 if budget is None else (time.monotonic() - self.started) / budget
+        self.progress(min(1.0, max(steps, spent)), self.text())
+        if time.monotonic() - self.saved > self.recipe.checkpoint_every:
+            self.save()
+
+    def text(self) -> str:
+        state = self.state
+        losses = " ".join(f"{k} {v / state.batch:.3g}" for k, v in state.sums.items() if v)
+        best = f"best {self.recipe.choose_by} {state.best:.3g} (epoch {state.best_epoch})"
+        return f"epoch {state.epoch + 1} {losses}" + (f" {best}" if state.best_epoch else "")
+
+
+def _numbers(losses: Losses, run: Run, step: int) -> dict[str, float]:
+    numbers = {name: float(value) for name, value in losses.items()}
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            msg = (
+                f"run {run.folder}: the loss {name} became {value} in step {step}; the last good "
+                "checkpoint and the best epoch are kept; lower the learning rate"
+            )
+            raise TrainingError(msg)
+    return numbers
+
+
+def _seed(seed: int, index: int, purpose: Purpose) -> int:
+    return int(shower_words(seed, index, purpose, 1)[0])
+
+
+def _to(batch: Batch, device: torch.device) -> Batch:
+    return Batch(batch.energy.to(device), batch.deposits.to(device), batch.label.to(device))
+
+
+def _device(name: str) -> torch.device:
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        msg = f"device: {name!r} is not there: PyTorch sees no GPU; take cpu"
+        raise TrainingError(msg)
+    return torch.device(name)
+
+
+def _board(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        msg = "tensorboard: is not installed; pip install 'caloforge[tensorboard]'"
+        raise TrainingError(msg) from None
+    return SummaryWriter(str(folder))
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[], bool]]:
+    """Turn SIGINT and SIGTERM into a question that the loop asks after each step."""
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        came.append(number)
+
+    try:
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread: signals are the caller's
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

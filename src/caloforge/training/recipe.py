@@ -1,0 +1,144 @@
+"""Recipes: all that a training is asked to do, as a YAML file or as options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from caloforge.errors import ConfigError, FileFormatError
+from caloforge.models.config import SystemConfig, explain, suggestion
+from caloforge.models.systems import system_type
+from caloforge.particles import particle_name
+from caloforge.training.selection import Criterion
+
+__all__ = ["Recipe", "recipe_names"]
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+
+
+def _seconds(value: object) -> object:
+    """A time such as ``40m``, in seconds."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*([0-9.]+)\s*([smh]?)\s*", value)
+        if match is None:
+            msg = "must be a time such as 90s, 40m or 1.5h"
+            raise ValueError(msg)
+        return float(match[1]) * _UNITS[match[2]]
+    return value
+
+
+Time = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
+
+
+class Recipe(BaseModel):
+    """What a training is asked to do.
+
+    Attributes:
+        system: Name of the system.
+        preset: Named configuration of the system that ``settings`` change.
+        settings: Settings of the system that differ from the preset.
+        particles: Particles to make showers of.
+        data: One file of Geant4 showers for each.
+        seed: Seed of everything that is random.
+        budget: Wall-clock time after which training ends with the best epoch, seconds; None for
+            all epochs.
+        choose_by: What the best epoch is the smallest of, on validation rows.
+        validate_every: Epochs between two looks at the validation rows.
+        checkpoint_every: Seconds between two checkpoints.
+        augment: Use the mirror symmetries of the detector.
+        device: Where to train: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+        precision: Of the losses: ``"bfloat16"`` is mixed precision, for a GPU.
+        threads: Threads on the CPU; 0 for as many as there are cores.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    system: str
+    preset: str = "cpu"
+    settings: dict[str, Any] = Field(default_factory=dict)
+    particles: tuple[Annotated[str, BeforeValidator(particle_name)], ...] = Field(min_length=1)
+    data: tuple[Path, ...] = Field(min_length=1)
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    budget: Time | None = None
+    choose_by: Criterion = "energy-chi2"
+    validate_every: Annotated[int, Field(ge=1)] = 1
+    checkpoint_every: Time = 120.0
+    augment: bool = True
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?|mps)$")] = "cpu"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    threads: Annotated[int, Field(ge=0)] = 0
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any]) -> Self:
+        """Read what a user wrote.
+
+        Raises:
+            ConfigError: A key is unknown or missing, or a value is not legal.
+        """
+        try:
+            recipe = cls.model_validate(dict(content))
+        except ValidationError as error:
+            msg = f"recipe: {explain(error, cls)}"
+            raise ConfigError(msg) from None
+        _ = recipe.config
+        return recipe
+
+    @classmethod
+    def read(cls, source: str | Path, **changes: Any) -> Self:
+        """Read a recipe.
+
+        Args:
+            source: YAML file, or name of a recipe that comes with caloforge.
+            changes: What to take instead of what it says; ``settings`` are merged.
+
+        Raises:
+            ConfigError: There is no such recipe, or it is wrong.
+            FileFormatError: The file is no YAML.
+        """
+        path = Path(source)
+        if not path.is_file() and str(source) in recipe_names():
+            path = _shipped() / f"{source}.yaml"
+        if not path.is_file():
+            hint = suggestion(str(source), recipe_names())
+            msg = f"recipe: {str(source)!r} is no file and comes not with caloforge; {hint}"
+            raise ConfigError(msg)
+        try:
+            content = yaml.safe_load(path.read_text("utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+            msg = f"recipe {path}: is no YAML: {str(error).splitlines()[0]}"
+            raise FileFormatError(msg) from None
+        if not isinstance(content, dict):
+            msg = f"recipe {path}: holds no keys; see docs/training.md"
+            raise ConfigError(msg)
+        settings = {**(content.get("settings") or {}), **changes.pop("settings", {})}
+        return cls.parse({**content, **changes, "settings": settings})
+
+    @property
+    def config(self) -> SystemConfig:
+        """The configuration of the system.
+
+        Raises:
+            ConfigError: The preset or a setting is unknown, or a value is not legal.
+        """
+        config_type = system_type(self.system).config_type
+        return config_type.preset(self.preset).changed(**self.settings)
+
+    def to_yaml(self) -> str:
+        """The text of a recipe file."""
+        text: str = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        return text
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with caloforge."""
+    return sorted(file.stem for file in _shipped().glob("*.yaml"))
+
+
+def _shipped() -> Path:
+    return Path(str(resources.files("caloforge.training.recipes")))

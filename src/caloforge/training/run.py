@@ -1,0 +1,248 @@
+"""A run folder: a training that describes itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from caloforge import __version__
+from caloforge.atomic import check_folder, write_text
+from caloforge.detector import detector_from_json, detector_to_json
+from caloforge.errors import OutputError, TrainingError
+from caloforge.models.system import Setting, System
+from caloforge.models.systems import system_type
+from caloforge.runtime.card import Training
+from caloforge.training.checkpoint import load_checkpoint, read_state
+from caloforge.training.recipe import Recipe
+
+__all__ = ["Run"]
+
+_ABOUT = "run.json"
+_PACKAGES = ("h5py", "numpy", "safetensors", "torch")
+_MAY_CHANGE = ("budget", "checkpoint_every", "threads", "device")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training on disk.
+
+    Attributes:
+        folder: Where it lies.
+        recipe: What was asked for.
+        setting: What the system is trained for.
+        training: The rows that it learns from.
+        command: The command that began it.
+        environment: Versions, system, processor.
+    """
+
+    folder: Path
+    recipe: Recipe
+    setting: Setting
+    training: tuple[Training, ...]
+    command: str
+    environment: Mapping[str, Any]
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where training goes on from."""
+        return self.folder / "checkpoint.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The best epoch so far."""
+        return self.folder / "best.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line: losses of each epoch, criteria of each validation."""
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def curve(self) -> Path:
+        """Picture of what the best epoch was chosen by."""
+        return self.folder / "selection.png"
+
+    @property
+    def machine(self) -> str:
+        """Where it ran, in words."""
+        return str(self.environment["machine"])
+
+    @classmethod
+    def create(
+        cls, folder: Path, recipe: Recipe, setting: Setting, training: tuple[Training, ...]
+    ) -> Run:
+        """Begin a run in a new folder.
+
+        Raises:
+            OutputError: There is something already, or the folder cannot be made.
+        """
+        check_folder(folder)
+        if folder.exists():
+            msg = f"output {folder}: exists already; go on with it (--resume) or choose another"
+            raise OutputError(msg)
+        run = cls(folder, recipe, setting, training, " ".join(sys.argv[1:]), _environment(recipe))
+        folder.mkdir()
+        write_text(folder / "recipe.yaml", recipe.to_yaml())
+        write_text(folder / _ABOUT, json.dumps(run.about(), indent=1) + "\n")
+        return run
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """Open a run that has begun.
+
+        Raises:
+            TrainingError: The folder is none of a training, or is damaged.
+        """
+        folder = Path(folder)
+        try:
+            about = json.loads((folder / _ABOUT).read_text("utf-8"))
+            setting = about["setting"]
+            return cls(
+                folder,
+                Recipe.parse(about["recipe"]),
+                Setting(
+                    detector_from_json(json.dumps(setting["detector"]), f"{_ABOUT} of {folder}"),
+                    tuple(setting["particles"]),
+                    (setting["energy_range"][0], setting["energy_range"][1]),
+                ),
+                tuple(Training.model_validate(item) for item in about["training"]),
+                about["command"],
+                about["environment"],
+            )
+        except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+            msg = f"run {folder}: is no folder of a training ({_ABOUT}: {error})"
+            raise TrainingError(msg) from None
+
+    @staticmethod
+    def remove(folder: Path) -> None:
+        """Remove a run, to begin anew in its place.
+
+        Raises:
+            OutputError: The folder is none of a training.
+        """
+        if not folder.exists():
+            return
+        if not (folder / _ABOUT).is_file():
+            msg = f"output {folder}: is not of a training and will not be removed; choose another"
+            raise OutputError(msg)
+        shutil.rmtree(folder)
+
+    def about(self) -> dict[str, Any]:
+        """What ``run.json`` holds."""
+        return {
+            "caloforge": __version__,
+            "recipe": self.recipe.model_dump(mode="json"),
+            "config": self.recipe.config.model_dump(mode="json"),
+            "setting": {
+                "detector": json.loads(detector_to_json(self.setting.detector)),
+                "particles": list(self.setting.particles),
+                "energy_range": list(self.setting.energy_range),
+            },
+            "training": [item.model_dump(mode="json") for item in self.training],
+            "command": self.command,
+            "environment": dict(self.environment),
+        }
+
+    def check_same(self, recipe: Recipe, training: tuple[Training, ...]) -> None:
+        """Refuse to go on with other settings or other data.
+
+        Raises:
+            TrainingError: Something differs that decides the numbers.
+        """
+        if [item.sha256 for item in training] != [item.sha256 for item in self.training]:
+            msg = f"run {self.folder}: began with other data files; give the same, or begin anew"
+            raise TrainingError(msg)
+        free = set(_MAY_CHANGE) | {"data", "preset", "settings"}
+        before, now = (each.model_dump(exclude=free) for each in (self.recipe, recipe))
+        before |= self.recipe.config.model_dump()
+        now |= recipe.config.model_dump() if recipe.system == self.recipe.system else {}
+        for key, value in before.items():
+            if now.get(key) != value:
+                msg = (
+                    f"run {self.folder}: began with {key} {value}, not {now.get(key)}; give the "
+                    "same, or begin anew"
+                )
+                raise TrainingError(msg)
+
+    def build(self) -> System:
+        """A new system, its parameters drawn from PyTorch's global random numbers."""
+        return system_type(self.recipe.system)(self.recipe.config, self.setting)
+
+    def load_best(self) -> System:
+        """The system of the best epoch, in evaluation mode.
+
+        Raises:
+            TrainingError: No epoch has ended yet, or the file is damaged.
+        """
+        self._check_best()
+        with torch.random.fork_rng(devices=[]):
+            system = self.build()
+        load_checkpoint(self.best, system)
+        return system.eval()
+
+    @property
+    def best_epoch(self) -> int:
+        """The best epoch so far, from 1.
+
+        Raises:
+            TrainingError: No epoch has been looked at yet, or the file is damaged.
+        """
+        self._check_best()
+        return int(read_state(self.best)["epoch"])
+
+    @property
+    def wall_time(self) -> float:
+        """Time that training took so far, seconds."""
+        return float(read_state(self.checkpoint)["seconds"])
+
+    def records(self, kind: str) -> list[dict[str, Any]]:
+        """Lines of the metrics of one kind, ``"epoch"`` or ``"validation"``."""
+        lines = self.metrics.read_text("utf-8").splitlines() if self.metrics.exists() else []
+        return [record for line in lines if (record := json.loads(line))["kind"] == kind]
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from training in this folder.
+
+        Raises:
+            OutputError: One does already.
+        """
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            msg = f"output {self.folder}: another process is training there"
+            raise OutputError(msg) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _check_best(self) -> None:
+        if not self.best.exists():
+            msg = f"run {self.folder}: no epoch has been looked at yet; train longer"
+            raise TrainingError(msg)
+
+
+def _environment(recipe: Recipe) -> dict[str, Any]:
+    cores = os.cpu_count() or 1
+    threads = recipe.threads or cores
+    where = "GPU" if recipe.device != "cpu" else f"{threads} of {cores} cores"
+    return {
+        "machine": f"{platform.machine()}, {where}, PyTorch {torch.__version__}",
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in _PACKAGES},
+    }

@@ -1,0 +1,167 @@
+"""The best epoch: chosen by what the judge measures, on validation rows, never on test rows.
+
+References:
+    ATLAS, AtlFast3, arXiv:2109.02551, and the public ``selectBestEpoch_Energy.py``: the epoch with
+    the smallest chi2/NDF of the total energy over all incident energies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from caloforge.atomic import replacing
+from caloforge.errors import ShowersError
+from caloforge.evaluation.calochallenge import high_level
+from caloforge.evaluation.distance_table import compare_observables
+from caloforge.evaluation.fastcalogan import fastcalogan_energy_chi2
+from caloforge.evaluation.manifold import gaussian_frechet
+from caloforge.evaluation.trees import trees_test
+from caloforge.models.system import GeneratorNetwork
+from caloforge.random import Purpose, shower_rng
+from caloforge.showers import Showers
+
+__all__ = ["Criterion", "draw_curve", "sample", "score"]
+
+Criterion = Literal["energy-chi2", "frechet", "separation", "trees"]
+_BLOCK = 512
+
+
+def sample(
+    generator: GeneratorNetwork, like: Showers, label: int, *, seed: int
+) -> NDArray[np.float32]:
+    """Showers of a generator at the incident energies of others.
+
+    Args:
+        generator: The network; it is put into evaluation mode for as long as this takes.
+        like: Showers to make one like each of.
+        label: Index of the particle.
+        seed: Seed of the noise.
+
+    Returns:
+        Deposits as the network gives them, shape (N, n_cells), MeV: with all that may be wrong
+        with them.
+    """
+    device = next(generator.parameters()).device
+    rng = shower_rng(seed, label, Purpose.VALIDATION)
+    energy = torch.from_numpy(like.energy.astype(np.float32)).reshape(-1, 1)
+    noise = torch.from_numpy(rng.standard_normal((len(like), generator.noise), dtype=np.float32))
+    training = generator.training
+    generator.eval()
+    with torch.inference_mode():
+        parts = [
+            generator(
+                noise[i : i + _BLOCK].to(device),
+                energy[i : i + _BLOCK].to(device),
+                torch.full((len(energy[i : i + _BLOCK]),), label, device=device),
+            ).cpu()
+            for i in range(0, len(like), _BLOCK)
+        ]
+    generator.train(training)
+    return torch.cat(parts).float().numpy()
+
+
+def score(
+    validation: Sequence[Showers],
+    generated: Sequence[NDArray[np.float32]],
+    criteria: Sequence[Criterion],
+    *,
+    seed: int,
+) -> dict[str, float]:
+    """How far generated showers are from the validation rows: 0 or 1/2 or 1 is Geant4, see below.
+
+    ``energy-chi2`` is chi2/NDF of the total energy at all incident energies (FastCaloGAN),
+    ``frechet`` the Frechet distance of the high-level features, ``separation`` the mean separation
+    power of the observables, ``trees`` the AUC of gradient-boosted trees. Smaller is better.
+
+    Args:
+        validation: Validation rows of each particle.
+        generated: Deposits at their energies, shape (N, n_cells) each, MeV.
+        criteria: What to measure.
+        seed: Seed of what is random in that.
+
+    Returns:
+        Each criterion, the mean over the particles; infinite where showers are not finite,
+        negative, or all empty.
+    """
+    found: dict[str, list[float]] = {name: [] for name in criteria}
+    for reference, deposits in zip(validation, generated, strict=True):
+        try:
+            showers = Showers(reference.detector, reference.energy, deposits, reference.particle)
+        except ShowersError:
+            return dict.fromkeys(criteria, math.inf)
+        if not showers.deposits.any():
+            return dict.fromkeys(criteria, math.inf)
+        for name in criteria:
+            found[name].append(_MEASURES[name](reference, showers, seed))
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def draw_curve(path: Path, records: Sequence[Mapping[str, Any]], criterion: str) -> None:
+    """Draw what the best epoch was chosen by.
+
+    Args:
+        path: PNG file to make or replace.
+        records: For each validation ``"epoch"`` and the criteria by name.
+        criterion: The one that decided.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    epochs = [record["epoch"] for record in records]
+    values = [record[criterion] if _finite(record[criterion]) else math.nan for record in records]
+    axes.plot(epochs, values, marker=".", color="tab:blue")
+    finite = [value for value in values if math.isfinite(value)]
+    if finite:
+        best = epochs[values.index(min(finite))]
+        axes.axvline(best, color="tab:red", linewidth=1, label=f"best: epoch {best}")
+        axes.legend(frameon=False)
+        if max(finite) > 20 * min(finite) > 0:
+            axes.set_yscale("log")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"{criterion} on validation rows")
+    with replacing(path) as beside:
+        FigureCanvasAgg(figure).print_figure(str(beside), format="png", dpi=120)
+
+
+def _energy_chi2(reference: Showers, showers: Showers, seed: int) -> float:  # noqa: ARG001
+    return fastcalogan_energy_chi2(reference, showers).chi2.reduced
+
+
+def _frechet(reference: Showers, showers: Showers, seed: int) -> float:  # noqa: ARG001
+    features = [high_level(each) for each in (reference, showers)]
+    scale = np.abs(features[0]).max(axis=0)
+    scale[scale == 0] = 1.0
+    mean, other_mean = (each.mean(axis=0) / scale for each in features)
+    covariance, other = (np.cov(each / scale, rowvar=False) for each in features)
+    return gaussian_frechet(mean, covariance, other_mean, other)
+
+
+def _separation(reference: Showers, showers: Showers, seed: int) -> float:
+    rng = np.random.Generator(np.random.Philox(key=[seed, 0]))
+    table = compare_observables(reference, showers, rng, replicas=2)
+    return float(np.nanmean([row.distances.separation.value for row in table.rows]))
+
+
+def _trees(reference: Showers, showers: Showers, seed: int) -> float:
+    return trees_test(reference, showers, seed=seed).auc
+
+
+_MEASURES: dict[Criterion, Callable[[Showers, Showers, int], float]] = {
+    "energy-chi2": _energy_chi2,
+    "frechet": _frechet,
+    "separation": _separation,
+    "trees": _trees,
+}
+
+
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
