@@ -220,8 +220,9 @@ class _Training:
         distinct = min(len(np.unique(part, axis=0)) / len(part) for part in generated)
         value = values[self.recipe.choose_by]
         self.log("validation", distinct=distinct, **values)
-        if value < state.best:
-            state.best, state.best_epoch = value, state.epoch
+        if value < state.best or not state.best_epoch:
+            state.best = value if math.isfinite(value) else math.inf
+            state.best_epoch = state.epoch
             save_checkpoint(self.run.best, self.system, {"epoch": state.epoch, **values})
         state.collapsed = state.collapsed + 1 if distinct < _COLLAPSED else 0
         if state.collapsed >= _PATIENCE:

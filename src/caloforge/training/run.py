@@ -88,7 +88,7 @@ class Run:
         Raises:
             OutputError: There is something already, or the folder cannot be made.
         """
-        check_folder(folder)
+        check_folder(folder / _ABOUT if folder.is_dir() else folder)
         if folder.exists():
             msg = f"output {folder}: exists already; go on with it (--resume) or choose another"
             raise OutputError(msg)
