@@ -440,10 +440,10 @@ class TestSelection:
         showers = replace(many, deposits=many.deposits * factors)
         own = score([showers], [showers.deposits], ["energy-chi2", "frechet", "separation"], seed=1)
         assert own["energy-chi2"] == 0
-        assert own["frechet"] == pytest.approx(0, abs=1e-6)
+        assert own["frechet"] == pytest.approx(0, abs=1e-7)
         assert own["separation"] == pytest.approx(0, abs=1e-9)
         worse = score([showers], [showers.deposits * 0.9], ["frechet", "separation"], seed=1)
-        assert all(worse[name] > own[name] + 1e-3 for name in worse)
+        assert all(worse[name] > own[name] + 1e-5 for name in worse)
         for wrong in (np.nan, -1.0):
             broken = showers.deposits.copy()
             broken[0, 0] = wrong

@@ -20,7 +20,8 @@ generate = App(
         "**Examples:**\n\n"
         "- caloforge generate --particle e+ --energy 1:100 -n 10000 --seed 1 -o showers.h5\n"
         "- caloforge generate --particle pi+ --energy 50 -n 1000 -o pions.h5 --page pions.html\n"
-        "- caloforge generate --particle gamma --energy file:events.h5 -n 500 -o again.h5"
+        "- caloforge generate --particle gamma --energy file:events.h5 -n 500 -o again.h5\n"
+        "- caloforge generate --particle e+ --energy 1:5 -n 500 --conserve-energy -o soft.h5"
     ),
 )
 
@@ -55,6 +56,9 @@ def _generate(
     extrapolate: Annotated[
         bool, Parameter(negative="", help="Allow energies that the model was not made for.")
     ] = False,
+    conserve_energy: Annotated[
+        bool, Parameter(negative="", help="Draw showers again that deposit more than came in.")
+    ] = False,
     resume: Resume = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -81,6 +85,7 @@ def _generate(
             workers=(os.cpu_count() or 1) if workers is None else workers,
             batch=batch,
             extrapolate=extrapolate,
+            conserve_energy=conserve_energy,
             resume=resume,
             overwrite=overwrite,
             progress=progress,
@@ -95,7 +100,9 @@ def _generate(
                 path,
                 model=model,
                 seconds=seconds,
-                command=_command(particle, energy, count, seed),
+                command=_command(
+                    particle, energy, count, seed, model, detector, extrapolate, conserve_energy
+                ),
                 progress=progress,
             )
     result = {"file": str(path), "showers": count, "seconds": seconds, "page": page}
@@ -105,6 +112,24 @@ def _generate(
     show(result, text, as_json=json, quiet=quiet)
 
 
-def _command(particle: str, energy: str, count: int, seed: int) -> str:
+def _command(
+    particle: str,
+    energy: str,
+    count: int,
+    seed: int,
+    model: str,
+    detector: str | None,
+    extrapolate: bool,
+    conserve_energy: bool,
+) -> str:
     """What makes the same showers again."""
-    return f"caloforge generate --particle {particle} --energy {energy} -n {count} --seed {seed}"
+    words = [f"caloforge generate --particle {particle} --energy {energy} -n {count} --seed {seed}"]
+    if model != "fastcalosim":
+        words.append(f"--model {model}")
+    if detector is not None:
+        words.append(f"--detector {detector}")
+    if extrapolate:
+        words.append("--extrapolate")
+    if conserve_energy:
+        words.append("--conserve-energy")
+    return " ".join(words)

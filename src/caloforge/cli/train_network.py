@@ -4,12 +4,12 @@ One command a system: its options are the settings of its configuration. Importi
 imports PyTorch, so the command line loads it only when one of the commands is asked for.
 """
 
-from __future__ import annotations
-
+# Annotations are evaluated at once: they name what is known only inside a function.
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+import docstring_parser
 from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, create_model
 
@@ -27,11 +27,16 @@ def _settings(config_type: type[SystemConfig]) -> type[BaseModel]:
 
     They are not checked here: the configuration does, and says what is wrong in one sentence.
     """
+    texts = {
+        item.arg_name: item.description
+        for each in reversed(config_type.__mro__)
+        for item in docstring_parser.parse(each.__doc__ or "").params
+    }
     fields: dict[str, Any] = {
         name: (
             Annotated[
                 field.annotation | None,  # type: ignore[operator]
-                Parameter(help=field.description, negative_iterable=""),
+                Parameter(help=texts.get(name), negative_iterable=""),
             ],
             None,
         )
@@ -91,7 +96,7 @@ def _command(system: str) -> Callable[..., None]:
         tensorboard: Annotated[
             bool, Parameter(help="Write metrics for TensorBoard too.", negative="")
         ] = False,
-        settings: Annotated[BaseModel | None, Parameter(name="*")] = None,
+        settings: Annotated[settings_type | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
         resume: Resume = False,
         overwrite: Overwrite = False,
         quiet: Quiet = False,
@@ -123,7 +128,6 @@ def _command(system: str) -> Callable[..., None]:
         show({"run": str(output), "best_epoch": run.best_epoch}, text, as_json=json, quiet=quiet)
 
     command.__doc__ = f"Train {system} on the train rows; choose the epoch on the validation rows."
-    command.__annotations__["settings"] = Annotated[settings_type | None, Parameter(name="*")]
     return command
 
 
