@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from caloforge.evaluation import evaluate
-from caloforge.evaluation.judge import load_reference, load_sample
 from caloforge.evaluation.perturbations import PERTURBATIONS, Good
 from caloforge.evaluation.results import Headline, SampleResult
+from caloforge.evaluation.samples import load_reference, load_sample
 
 PAGE = Path(__file__).with_name("sensitivity.md")
 COUNT = 2500

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 from hypothesis import settings
@@ -43,6 +44,19 @@ def shared() -> Path:
             pytest.fail(f"{folder} is missing, in CI it must be there")
         pytest.skip(f"{folder} is missing")
     return folder
+
+
+@pytest.fixture(scope="module")
+def torch() -> Iterator[Any]:
+    """PyTorch on one thread; in CI it must be there."""
+    if CI:
+        import torch
+    else:
+        torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield torch
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ COMMON = {"errors", "random", "particles", "energies", "atomic", ""}
 ROOMS: dict[str, set[str]] = {
     "detector": set(),
     "showers": {"detector"},
-    "models": {"showers", "detector"},
+    "models": {"preprocess", "showers", "detector"},
     "fullsim": {"showers", "detector"},
     "preprocess": {"showers", "detector"},
     "training": {"models", "preprocess", "showers", "detector", "evaluation", "runtime"},
@@ -42,7 +42,7 @@ ROOMS: dict[str, set[str]] = {
     "export": {"evaluation", "runtime", "models", "training", "preprocess", "showers", "detector"},
     "web": {"evaluation", "runtime", "fullsim", "models", "showers", "detector"},
 }
-TORCH = {"models", "preprocess", "training"}
+TORCH = {"models", "preprocess", "training", "export"}
 # energies reads files of showers when one is named.
 EXCEPTIONS = {("energies", "showers"), ("", "*")}
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,22 +34,11 @@ from caloforge.evaluation.classifier_scores import (
 )
 from caloforge.showers import Showers, read_showers
 
+pytestmark = pytest.mark.usefixtures("torch")
+
 CALOGAN = load_detector("calogan")
 FAST = PROTOCOLS["calochallenge-high"].quick().changed(epochs=3)
 ONE_EPOCH = FAST.changed(epochs=1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def torch() -> Iterator[Any]:
-    """PyTorch on one thread; in CI it must be there."""
-    if os.environ.get("CI") == "true":
-        import torch
-    else:
-        torch = pytest.importorskip("torch")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield torch
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -390,15 +377,26 @@ def test_calibration() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PROTOCOLS)
-def test_floor(positrons: Showers, name: str) -> None:
+@pytest.mark.parametrize("particle", ["eplus", "gamma", "piplus"])
+def test_floor(shared: Path, particle: str, name: str) -> None:
+    showers = read_showers(shared / "data" / f"{particle}.h5", split="train")
     protocol = PROTOCOLS[name].quick()
     results = [
-        classifier_test(*halves(positrons, 2000, seed), protocol, seed=seed) for seed in range(10)
+        classifier_test(*halves(showers, 800, seed), protocol, seed=seed) for seed in range(10)
     ]
     aucs = np.array([result.auc for result in results])
     errors = np.array([result.auc_error for result in results])
     assert abs(aucs.mean() - 0.5) < 3 * errors.mean() / np.sqrt(10)
     assert np.abs((aucs - 0.5) / errors).max() < 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "size"), [("caloflow", 1000), ("calochallenge-high", 300)])
+def test_floor_at_published_size(positrons: Showers, name: str, size: int) -> None:
+    result = classifier_test(*halves(positrons, size, seed=1), name, seed=1)
+    assert result.name == name
+    assert result.repeats[0].epochs == PROTOCOLS[name].epochs
+    assert abs(result.auc - 0.5) < 4 * result.auc_error
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +14,16 @@ import pytest
 
 from caloforge.errors import CaloforgeError, EnergyError, ShowersError
 from caloforge.evaluation import SECTIONS, Evaluation, evaluate, leaderboard, read_evaluation
-from caloforge.evaluation.judge import Judged, load_reference, load_sample
+from caloforge.evaluation.figures import draw
+from caloforge.evaluation.judge import Judged
 from caloforge.evaluation.matching import match_energies, require_comparable
 from caloforge.evaluation.perturbations import PERTURBATIONS, Good
 from caloforge.evaluation.ranking import markdown
 from caloforge.evaluation.report import REPORT, prepare_folder, write_report
 from caloforge.evaluation.results import FLOOR, METRICS, evaluation_schema, write_evaluation
+from caloforge.evaluation.samples import load_reference, load_sample
 from caloforge.showers import Showers, read_showers, write_showers
+from caloforge.showers.files import ShowerSink
 from conftest import Cli
 
 QUICK = tuple(name for name in SECTIONS if name not in {"classifiers", "trees"})
@@ -39,6 +44,13 @@ def files(good: Showers, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     spoiled = replace(good[1600:], deposits=good[1600:].deposits * np.float32(1.02))
     write_showers(model, spoiled)
     return reference, model
+
+
+def write_split(path: Path, showers: Showers, test: int) -> None:
+    """A file of which the last rows are test rows, and all others train rows."""
+    with ShowerSink(path) as sink:
+        sink.append(showers)
+        sink.write_split(np.where(np.arange(len(showers)) < len(showers) - test, 0, 2).astype("i1"))
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +169,101 @@ def test_split_files_keep_their_parts_apart(shared: Path) -> None:
     assert len(reference.training) == 10508
 
 
+def test_the_training_rows_are_never_the_held_out_ones(shared: Path) -> None:
+    path = shared / "data/eplus.h5"
+    assert load_reference(path, seed=1, rows="validation").training is not None
+    reference = load_reference(path, seed=1, rows="train")
+    assert reference.training is None
+    assert reference.floor.info.rows == "test rows"
+
+
+def test_memorisation_has_a_floor(good: Showers, tmp_path: Path) -> None:
+    path, copies = tmp_path / "geant4.h5", tmp_path / "copies.h5"
+    write_split(path, good, test=800)
+    write_showers(copies, good[:600])
+    found, judged = evaluate(path, [copies], sections=("memorisation",))
+    floor, copied = (sample.sections["memorisation"] for sample in found.samples)
+    assert floor["counts"] == {"training": 1600, "held_out": 400, "generated": 400}
+    assert not floor["memorised"]
+    assert not floor["collapsed"]
+    assert floor["copies"] == 0
+    assert abs(floor["diversity"]["value"] - 1) < 5 * floor["diversity"]["error"]
+    assert abs(floor["preference"]["value"] - 0.8) < 5 * floor["preference"]["error"]
+    assert copied["memorised"]
+    assert copied["copies"] == 600
+    # What is drawn are the showers whose distance is given.
+    mine, theirs, distance = judged[0].drawing["memorisation"]["examples"][2]
+    assert floor["examples"][2]["distance"] == distance
+    assert (good[1600:].deposits == mine).all(axis=1).any()
+    assert (good[:1600].deposits == theirs).all(axis=1).any()
+
+
+def test_files_that_do_not_say_their_particle(good: Showers, tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("nameless.h5", "named.h5", "photons.h5")]
+    for path, rows, particle in zip(
+        paths, (good[:800], good[800:1200], good[1200:1600]), ("", "e+", "gamma"), strict=True
+    ):
+        write_showers(path, replace(rows, particle=particle))
+    for reference, sample in (paths[:2], paths[1::-1]):
+        found, _ = evaluate(reference, [sample], sections=("observables", "energy"))
+        assert [item.info.particle for item in found.samples] == ["e+", "e+"]
+    with pytest.raises(ShowersError, match=r"e\+ and gamma"):
+        evaluate(paths[0], paths[1:], sections=("observables",))
+
+
+def test_wrong_settings_are_refused_before_anything_is_read(torch: object) -> None:
+    assert torch
+    with pytest.raises(CaloforgeError, match="repeats: got 0"):
+        evaluate("none.h5", [], repeats=0)
+    with pytest.raises(CaloforgeError, match="device: 'abacus'"):
+        evaluate("none.h5", [], device="abacus")
+
+
+def test_histograms_show_the_floor_beside_the_separation_power(found: Found, good: Showers) -> None:
+    evaluation, judged = found
+    figures = {name: figure for name, _, figure in draw(judged, good.detector)}
+    assert {"energies", "depths", "widths", "cells", "spectra"} <= set(figures)
+    floor, sample = (
+        item.sections["observables"]["observables"][0]["separation_power"]["value"]
+        for item in evaluation.samples
+    )
+    title = figures["energies"].axes[0].get_title()
+    assert title == f"S = {sample:.1e} ({floor:.1e})"
+    floor, sample = (
+        item.sections["spectra"]["layer_2"]["separation_power"]["value"]
+        for item in evaluation.samples
+    )
+    assert figures["spectra"].axes[6].get_title() == f"S = {sample:.1e} ({floor:.1e})"
+
+
+MEMORY = """
+import sys
+from caloforge.evaluation import SECTIONS, evaluate
+from caloforge.evaluation.timing import peak_memory
+
+before = peak_memory()
+chosen = [name for name in SECTIONS if name not in ("trees", "classifiers")]
+evaluate(sys.argv[1], sys.argv[2:], sections=chosen)
+print(before, peak_memory())
+"""
+
+
+@pytest.mark.slow
+def test_memory(good: Showers, tmp_path: Path) -> None:
+    """What an evaluation needs beside the deposits is no multiple of them."""
+    rng = np.random.default_rng(1)
+    files = tmp_path / "geant4.h5", tmp_path / "model.h5"
+    for path, count in zip(files, (20_000, 10_000), strict=True):
+        showers = good[rng.integers(0, len(good), count)]
+        factors = rng.uniform(0.9, 1.1, showers.deposits.shape).astype(np.float32)
+        write_split(path, replace(showers, deposits=showers.deposits * factors), test=10_000)
+    command = [sys.executable, "-c", MEMORY, *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    before, after = map(int, done.stdout.split())
+    deposits = 30_000 * good.detector.n_cells * 4
+    assert after - before < 5 * deposits
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PERTURBATIONS)
 def test_perturbations_spoil_and_metrics_see_it(name: str, shared: Path) -> None:
@@ -209,6 +316,10 @@ def test_command_line(run_cli: Cli, files: tuple[Path, Path], tmp_path: Path) ->
         (["--reference", "none.h5", "--showers", "none.h5"], "none.h5: does not exist"),
         (["--reference", "{reference}", "--showers", "none.h5"], "none.h5: does not exist"),
         (["--reference", "{tiny}", "--showers", "{tiny}"], "must have at least 100"),
+        (
+            ["--transfer", "--reference", "{tiny}", "--showers", "{tiny}", "--rows", "test"],
+            "--rows: got it beside --transfer",
+        ),
     ],
 )
 def test_bad_input_is_refused_in_one_line(

@@ -23,14 +23,20 @@ from caloforge.evaluation.calochallenge import (
     low_level,
     low_level_normalised,
 )
-from caloforge.evaluation.calochallenge_separation import Dataset, calochallenge_separations
+from caloforge.evaluation.calochallenge_separation import (
+    Dataset,
+    calochallenge_separations,
+    find_dataset,
+)
 from caloforge.evaluation.cells import (
     brightest_cells,
     cell_correlations,
     cell_spectrum,
+    compare_spectra,
     layer_correlations,
     spectrum_edges,
 )
+from caloforge.evaluation.distances import separation_power
 from caloforge.evaluation.observables import compute, observables
 from caloforge.showers import Showers, read_showers
 
@@ -433,6 +439,13 @@ def test_calochallenge_separation_powers(shared: Path, index: int, dataset: Data
     assert found["cell_energy"].outside[0] > 0.1  # cells without energy
 
 
+def test_datasets_are_known_by_their_voxels() -> None:
+    for dataset in ("1-photons", "1-pions", "2", "3"):
+        assert find_dataset(load_detector(f"calochallenge-ds{dataset}")) == dataset
+    assert find_dataset(load_detector("lar-voxels")) is None
+    assert find_dataset(load_detector("calogan")) is None
+
+
 def test_calochallenge_separation_refuses() -> None:
     showers = make_showers(VOXELS, 20)
     with pytest.raises(CaloforgeError, match="1-photons, 1-pions, 2, 3"):
@@ -468,6 +481,27 @@ def test_correlations_and_spectrum(shared: Path) -> None:
         assert spectrum.total == deposits[:, part].size
     # The hottest cell is on the last edge, up to the rounding of its logarithm.
     assert spectrum.weights[-1] <= 1
+
+
+def test_spectra_of_two_samples(shared: Path) -> None:
+    showers = read_showers(shared / "data" / "eplus.h5")[:2000]
+    first, second = showers[:1000], showers[1000:]
+    whole, *layers = compare_spectra(first, second)
+    assert len(layers) == 3
+    np.testing.assert_array_equal(
+        whole.showers.weights, np.sum([each.showers.weights for each in layers], axis=0)
+    )
+    np.testing.assert_array_equal(
+        layers[1].reference.weights, cell_spectrum(first, whole.reference.edges, 1).weights
+    )
+    assert whole.separation.value == separation_power(whole.reference, whole.showers)
+    assert all(0 < each.separation.error < each.separation.value for each in (whole, *layers))
+    # Cells below 1 MeV are lost: plain in the spectrum, a thousandth of the energy.
+    cut = Showers(
+        second.detector, second.energy, np.where(second.deposits < 1, 0, second.deposits), "e+"
+    )
+    seen, clean = compare_spectra(first, cut)[0].separation, whole.separation
+    assert seen.value - clean.value > 20 * np.hypot(seen.error, clean.error)
 
 
 def test_correlations_of_constant_cells_are_undefined() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caloforge.errors import CaloforgeError
-from caloforge.random import Purpose, check_seed, shower_rng, shower_words
+from caloforge.random import Purpose, Streams, check_seed, shower_rng, shower_words
 
 seeds = st.integers(0, 2**63 - 1)
 showers = st.integers(0, 2**40)
@@ -39,6 +39,10 @@ def test_purposes_keep_their_numbers() -> None:
         "GENERATOR": 2,
         "GEANT4": 3,
         "CONVERSION": 4,
+        "INITIALISATION": 5,
+        "ORDER": 6,
+        "TRAINING": 7,
+        "VALIDATION": 8,
     }
 
 
@@ -97,3 +101,38 @@ def test_seeds_of_numpy() -> None:
         shower_words(np.int64(5), 0, Purpose.BEAM, 2),  # type: ignore[arg-type]
         shower_words(5, 0, Purpose.BEAM, 2),
     )
+
+
+@given(
+    seed=seeds,
+    indices=st.lists(showers, max_size=5),
+    purpose=purposes,
+    count=st.integers(0, 40),
+)
+def test_streams_of_many_showers_are_those_of_each(
+    seed: int, indices: list[int], purpose: Purpose, count: int
+) -> None:
+    streams = Streams(seed, np.array(indices, dtype=np.int64), purpose)
+    drawn = streams.normal(count)
+    assert drawn.shape == (len(indices), count)
+    np.testing.assert_array_equal(drawn, streams.normal(count))
+    for shower, row, rng in zip(indices, drawn, streams.generators(), strict=True):
+        expected = shower_rng(seed, shower, purpose)
+        np.testing.assert_array_equal(row, expected.standard_normal(count))
+        assert rng.random() == shower_rng(seed, shower, purpose).random()
+
+
+def test_each_attempt_has_numbers_of_its_own() -> None:
+    first, second = (Streams(1, np.arange(3), Purpose.GENERATOR, attempt) for attempt in (0, 1))
+    assert np.abs(first.normal(8) - second.normal(8)).min() > 0
+    philox = np.random.Philox(counter=[0, 2, 2, 1], key=[1, 0])
+    by_hand = np.random.Generator(philox).standard_normal(8)
+    np.testing.assert_array_equal(second.normal(8)[2], by_hand)
+    np.testing.assert_array_equal(second.generators()[2].standard_normal(8), by_hand)
+
+
+def test_wrong_seed_of_streams() -> None:
+    streams = Streams(-1, np.arange(1), Purpose.BEAM)
+    for call in (lambda: streams.normal(1), lambda: streams.generators()):
+        with pytest.raises(CaloforgeError, match="seed: got -1"):
+            call()

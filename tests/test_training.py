@@ -130,7 +130,7 @@ class TestResuming:
         """As after SIGKILL: the log and the best epoch are ahead of the checkpoint."""
         asked = recipe(split, system=loop, settings={"epochs": 4})
         whole = train(asked, tmp_path / "whole")
-        saved = []
+        saved: list[bytes] = []
 
         def die(done: float, text: str) -> None:
             file = tmp_path / "parts" / "checkpoint.safetensors"
@@ -257,10 +257,11 @@ class TestEnds:
     def test_a_run_describes_itself(self, split: dict[str, Path], tmp_path: Path) -> None:
         run = Run.open(train(recipe(split), tmp_path / "run").folder)
         about = json.loads((run.folder / "run.json").read_text())
-        assert about["config"] == recipe(split).config.model_dump(mode="json")
+        assert about["recipe"]["settings"] == recipe(split).config.model_dump(mode="json")
         assert about["training"][0]["rows"] == len(read_showers(split["eplus"], split="train"))
         assert about["environment"]["packages"]["torch"] == torch.__version__
-        assert Recipe.read(run.folder / "recipe.yaml") == run.recipe
+        assert Recipe.read(run.folder / "recipe.yaml") == recipe(split)
+        assert run.recipe.config == recipe(split).config
 
     def test_folders_that_are_no_runs(self, tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match="is no folder of a training"):
@@ -437,7 +438,7 @@ class TestSelection:
         few = read_showers(FIXTURES / "eplus-calogan.h5")
         many = few[np.arange(20 * len(few)) % len(few)]  # the chi-square needs filled bins
         factors = np.random.default_rng(1).normal(0.9, 0.03, (len(many), 1))
-        showers = replace(many, deposits=many.deposits * factors)
+        showers = replace(many, deposits=many.deposits * factors.astype(np.float32))
         own = score([showers], [showers.deposits], ["energy-chi2", "frechet", "separation"], seed=1)
         assert own["energy-chi2"] == 0
         assert own["frechet"] == pytest.approx(0, abs=1e-7)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +14,10 @@ from caloforge.errors import CaloforgeError, ShowersError
 from caloforge.evaluation.transfer import TransferProtocol, transfer_test
 from caloforge.showers import Showers, read_showers
 
+pytestmark = pytest.mark.usefixtures("torch")
+
 FAST = TransferProtocol().quick().changed(epochs=2)
 FILES = {"e+": "eplus", "gamma": "gamma", "pi+": "piplus"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def torch() -> Iterator[Any]:
-    """PyTorch on one thread; in CI it must be there."""
-    if os.environ.get("CI") == "true":
-        import torch
-    else:
-        torch = pytest.importorskip("torch")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield torch
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

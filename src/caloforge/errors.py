@@ -13,6 +13,7 @@ __all__ = [
     "ConfigError",
     "DetectorError",
     "EnergyError",
+    "ExportError",
     "FileFormatError",
     "Geant4DataError",
     "OutputError",
@@ -64,3 +65,7 @@ class ConfigError(CaloforgeError):
 
 class TrainingError(CaloforgeError):
     """A training cannot start, or cannot go on: a loss is not finite, a generator collapsed."""
+
+
+class ExportError(CaloforgeError):
+    """A network has no form in a format, or the file does not reproduce it."""

@@ -12,6 +12,7 @@ from caloforge import __version__
 from caloforge.cli.benchmark import benchmark
 from caloforge.cli.data import data
 from caloforge.cli.evaluate import compare, evaluate
+from caloforge.cli.export import export
 from caloforge.cli.geant4 import geant4
 from caloforge.cli.generate import generate
 from caloforge.cli.models import models
@@ -28,7 +29,7 @@ app = App(
     version=__version__,
     suppress_keyboard_interrupt=False,
 )
-for command in (generate, geant4, train, evaluate, compare, benchmark, data, models):
+for command in (generate, geant4, train, export, evaluate, compare, benchmark, data, models):
     app.command(command)
 
 

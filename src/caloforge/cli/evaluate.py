@@ -81,6 +81,15 @@ def _evaluate(
 
     folder = judge.prepare_folder(output, overwrite=overwrite)
     if transfer:
+        others = {
+            "--rows": rows is not None,
+            "--match-energies": match_energies,
+            "--model": bool(model),
+            "--repeats": repeats != 1,
+        }
+        if unused := [name for name, given in others.items() if given]:
+            msg = f"{unused[0]}: got it beside --transfer, which has no use for it; leave it out"
+            raise CaloforgeError(msg)
         _transfer(folder, reference, showers, quick, device, seed, quiet=quiet, json=json)
         return
     if len(reference) > 1:
@@ -126,6 +135,7 @@ def _transfer(
     """Table II of the CaloGAN paper, into ``transfer.json``."""
     from caloforge.atomic import write_text
     from caloforge.evaluation import load_reference, load_sample
+    from caloforge.evaluation.results import TRANSFER
     from caloforge.evaluation.transfer import PAIRS, TransferProtocol, transfer_test
 
     geant4 = [load_reference(path, seed=seed).sample.showers for path in reference]
@@ -145,7 +155,7 @@ def _transfer(
             progress=progress,
         )
     folder.mkdir(exist_ok=True)
-    write_text(folder / "transfer.json", found.model_dump_json(indent=1) + "\n")
+    write_text(folder / TRANSFER, found.model_dump_json(indent=1) + "\n")
     table = Table(box=None)
     for column in ("particles", "trained on", "tested on", "accuracy"):
         table.add_column(column)

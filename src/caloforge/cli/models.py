@@ -13,6 +13,9 @@ from caloforge.runtime.card import Card, Measurement
 
 __all__ = ["models"]
 
+_COLUMNS = {"trees_auc": "AUC", "fpd": "FPD x 1000", "separation_mean": "separation"}
+"""What the list shows of the judge's numbers."""
+
 models = App(
     name="models",
     help="The generators that come with caloforge.",
@@ -27,18 +30,18 @@ def list_(*, json: Json = False) -> None:
 
     cards = [load_card(name) for name in artefact_names()]
     table = Table(box=None)
-    for column in ("model", "system", "particle", "detector", "E / GeV", "showers/s"):
+    for column in ("model", "particle", "detector", "E / GeV", "showers/s", *_COLUMNS.values()):
         table.add_column(column, no_wrap=True)
     for card in cards:
         low, high = card.energy_range
         speed = card.speed.get("showers_per_second")
         table.add_row(
             card.name,
-            card.system,
             card.particle,
             str(card.detector.get("name", "")),
             f"{low:g}-{high:g}",
             "" if speed is None else f"{speed:,.0f}",
+            *(_number(card, name) for name in _COLUMNS),
         )
     show({"models": [card.model_dump(mode="json") for card in cards]}, table, as_json=json)
 
@@ -52,6 +55,11 @@ def show_(
 
     card = load_card(find_artefact(name))
     show(card.model_dump(mode="json"), _view(card), as_json=json)
+
+
+def _number(card: Card, name: str) -> str:
+    found = [score for score in card.scores if score.name == name]
+    return f"{found[0].value:.3g}" if found else ""
 
 
 def _view(card: Card) -> Group:
@@ -91,7 +99,13 @@ def _view(card: Card) -> Group:
             "" if item.tolerance is None else f"{item.tolerance:.2g}",
             _verdict(item),
         )
-    return Group(facts, "", numbers)
+    judged = Table(title="judged", title_justify="left", box=None)
+    for column in ("number", "value", "showers of each"):
+        judged.add_column(column, justify="left" if column == "number" else "right", no_wrap=True)
+    for score in card.scores:
+        error = "" if score.error is None else f" ± {score.error:.1g}"
+        judged.add_row(score.label, f"{score.value:.4g}{error}", f"{score.showers:,}")
+    return Group(facts, "", numbers, *(("", judged) if card.scores else ()))
 
 
 def _verdict(item: Measurement) -> str:

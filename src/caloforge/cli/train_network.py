@@ -36,7 +36,7 @@ def _settings(config_type: type[SystemConfig]) -> type[BaseModel]:
         name: (
             Annotated[
                 field.annotation | None,  # type: ignore[operator]
-                Parameter(help=texts.get(name), negative_iterable=""),
+                Parameter(help=texts.get(name) or field.description, negative_iterable=""),
             ],
             None,
         )

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from caloforge.errors import CaloforgeError
 
 if TYPE_CHECKING:
-    from caloforge.evaluation.judge import evaluate, load_reference, load_sample
+    from caloforge.evaluation.judge import evaluate
     from caloforge.evaluation.ranking import leaderboard, markdown
     from caloforge.evaluation.report import prepare_folder, write_report
     from caloforge.evaluation.results import Evaluation, read_evaluation
+    from caloforge.evaluation.samples import load_reference, load_sample
     from caloforge.evaluation.sections import SECTIONS
 
 __all__ = [
@@ -33,8 +34,8 @@ _HOME = {
     "Evaluation": "results",
     "evaluate": "judge",
     "leaderboard": "ranking",
-    "load_reference": "judge",
-    "load_sample": "judge",
+    "load_reference": "samples",
+    "load_sample": "samples",
     "markdown": "ranking",
     "prepare_folder": "report",
     "read_evaluation": "results",

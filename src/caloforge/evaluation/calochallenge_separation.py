@@ -15,6 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.detector import Detector, load_detector
 from caloforge.errors import CaloforgeError, DetectorError, ShowersError
 from caloforge.evaluation.calochallenge import Features, above, binned_layers, features
 from caloforge.evaluation.distances import separation
@@ -22,7 +23,7 @@ from caloforge.evaluation.histograms import fill
 from caloforge.evaluation.observables import row_blocks
 from caloforge.showers import Showers
 
-__all__ = ["Dataset", "Separation", "calochallenge_separations"]
+__all__ = ["Dataset", "Separation", "calochallenge_separations", "find_dataset"]
 
 FloatArray = NDArray[np.float64]
 Dataset = Literal["1-photons", "1-pions", "2", "3"]
@@ -59,6 +60,15 @@ class Separation:
     published: float
     kept: float
     outside: tuple[float, float]
+
+
+def find_dataset(detector: Detector) -> Dataset | None:
+    """The dataset of the challenge that is recorded in this detector, if there is one."""
+    datasets: tuple[Dataset, ...] = get_args(Dataset)
+    for dataset in datasets:
+        if detector.same_readout(load_detector(f"calochallenge-ds{dataset}")):
+            return dataset
+    return None
 
 
 def calochallenge_separations(

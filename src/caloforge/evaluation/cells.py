@@ -7,18 +7,24 @@ References:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import CaloforgeError, ShowersError
+from caloforge.evaluation.distances import separation
+from caloforge.evaluation.estimate import Estimate
 from caloforge.evaluation.histograms import Histogram, fill
 from caloforge.evaluation.observables import row_blocks
 from caloforge.showers import Showers
 
 __all__ = [
+    "Spectrum",
     "brightest_cells",
     "cell_correlations",
     "cell_spectrum",
+    "compare_spectra",
     "layer_correlations",
     "spectrum_edges",
 ]
@@ -27,6 +33,7 @@ FloatArray = NDArray[np.float64]
 
 _SPECTRUM_BINS = 60
 _SPECTRUM_START = 1e-3  # MeV
+_GROUPS = 10
 
 
 def spectrum_edges(reference: Showers) -> FloatArray:
@@ -55,6 +62,57 @@ def cell_spectrum(showers: Showers, edges: FloatArray, layer: int | None = None)
     for rows in row_blocks(showers):
         sums += fill(showers.deposits[rows, part].ravel().astype(np.float64), edges).weights
     return Histogram(np.asarray(edges, dtype=np.float64), sums, sums)
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """The cell energies of two samples in the same bins.
+
+    Attributes:
+        reference: Of the reference.
+        showers: Of the other sample.
+        separation: Separation power; cells below 1 keV are one bin, and those above the hottest of
+            the reference another. Its error is that of the jackknife over ten groups of showers, as
+            cells of one shower are correlated.
+    """
+
+    reference: Histogram
+    showers: Histogram
+    separation: Estimate
+
+
+def compare_spectra(reference: Showers, showers: Showers) -> tuple[Spectrum, ...]:
+    """Cell energies of two samples of one detector: of all cells, then of those of each layer.
+
+    Args:
+        reference: Geant4 showers, which the bins are chosen from.
+        showers: Showers to judge.
+    """
+    edges = spectrum_edges(reference)
+    layers = range(reference.detector.n_layers)
+    # Shape (groups, layers, bins).
+    first, second = (
+        np.array(
+            [
+                [cell_spectrum(sample[group::_GROUPS], edges, layer).weights for layer in layers]
+                for group in range(_GROUPS)
+            ]
+        )
+        for sample in (reference, showers)
+    )
+    chosen = [slice(None), *(slice(layer, layer + 1) for layer in layers)]
+    return tuple(
+        _spectrum(edges, first[:, part].sum(axis=1), second[:, part].sum(axis=1)) for part in chosen
+    )
+
+
+def _spectrum(edges: FloatArray, first: FloatArray, second: FloatArray) -> Spectrum:
+    """Put groups together: sums of weights of shape (groups, bins)."""
+    sums = first.sum(axis=0), second.sum(axis=0)
+    left_out = [separation(sums[0] - a, sums[1] - b) for a, b in zip(first, second, strict=True)]
+    error = float(np.sqrt(len(left_out) - 1) * np.std(left_out))
+    histograms = [Histogram(edges, weights, weights) for weights in sums]
+    return Spectrum(histograms[0], histograms[1], Estimate(separation(*sums), error))
 
 
 def brightest_cells(reference: Showers, count: int = 20) -> NDArray[np.intp]:

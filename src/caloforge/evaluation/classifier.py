@@ -27,6 +27,7 @@ from scipy.stats import ks_2samp
 from caloforge.errors import CaloforgeError, ShowersError
 from caloforge.evaluation.classifier_protocols import PROTOCOLS, AnyProtocol, Protocol
 from caloforge.evaluation.classifier_scores import (
+    AUCResult,
     bootstrap_auc,
     calibrate_scores,
     divergence,
@@ -76,47 +77,36 @@ class Repeat(BaseModel):
     epochs: int
 
 
-class ClassifierResult(BaseModel):
-    """What a classifier test found.
+class ClassifierResult(AUCResult):
+    """What a classifier test with a network found.
+
+    The AUC is the mean over the repeats. Its error is that of the test part (bootstrap, not reduced
+    by repeats, as they share showers) and that of the training (spread of the repeats) in
+    quadrature.
 
     Attributes:
         name: Name of the protocol.
         protocol: All its settings.
-        auc: Mean area under the ROC curve over the repeats.
-        auc_error: Its error: that of the test part (bootstrap, not reduced by repeats, as they
-            share showers) and that of the training (spread of the repeats) in quadrature.
         jsd: Mean Jensen-Shannon divergence in units of ln 2 over the repeats.
         jsd_error: Its error, made up like that of the AUC.
         accuracy: Mean accuracy over the repeats.
         repeats: The single trainings.
         calibrated: Whether AUC and accuracy are those of the calibrated probabilities.
         n_showers: Showers of each of the two classes in each part.
-        n_available: Reference showers and generated showers that there were to draw from.
         n_parameters: Trained parameters of the network.
         device: Where it was trained.
-        seed: Seed of everything that is random.
-        seconds: Wall time.
-        warnings: What makes the numbers doubtful.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     protocol: AnyProtocol
-    auc: float
-    auc_error: float
     jsd: float
     jsd_error: float
     accuracy: float
     repeats: tuple[Repeat, ...]
     calibrated: bool
     n_showers: Mapping[Part, int]
-    n_available: tuple[int, int]
     n_parameters: int
     device: str
-    seed: int
-    seconds: float
-    warnings: tuple[str, ...]
 
 
 def find_protocol(protocol: str | AnyProtocol, *, quick: bool = False) -> AnyProtocol:
@@ -182,15 +172,12 @@ def classifier_test(
     started = perf_counter()
     protocol = find_protocol(protocol)
     check_seed(seed)
-    if repeats < 1:
-        msg = f"repeats: got {repeats}, must be at least 1"
-        raise CaloforgeError(msg)
+    torch_device = check_training(repeats, device)
     check_alike(reference, showers)
     size = min(len(reference), len(showers))
     sizes = part_sizes(size, protocol.split)
     if calibrate is None:
         calibrate = protocol.calibrate
-    torch_device = import_network().find_device(device)
     inputs = [protocol.inputs(sample) for sample in (reference, showers)]
     warnings = energy_warnings(reference, showers)
     warnings += [
@@ -239,6 +226,19 @@ def classifier_test(
         seconds=perf_counter() - started,
         warnings=tuple(warnings),
     )
+
+
+def check_training(repeats: int, device: str) -> torch.device:
+    """The device to train on.
+
+    Raises:
+        CaloforgeError: It or the number of repeats is not valid, or PyTorch is not installed.
+    """
+    if repeats < 1:
+        msg = f"repeats: got {repeats}, must be at least 1"
+        raise CaloforgeError(msg)
+    found: torch.device = import_network().find_device(device)
+    return found
 
 
 def import_network() -> ModuleType:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from caloforge.evaluation.estimate import Estimate
 
-__all__ = ["bootstrap_auc", "calibrate_scores", "divergence", "jsd", "roc_auc"]
+__all__ = ["AUCResult", "bootstrap_auc", "calibrate_scores", "divergence", "jsd", "roc_auc"]
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]
@@ -15,6 +16,28 @@ Labels = NDArray[np.bool_]
 _CLIP = 1e-6
 N_BOOTSTRAP = 200
 """Bootstrap samples of every error."""
+
+
+class AUCResult(BaseModel):
+    """What every classifier test finds.
+
+    Attributes:
+        auc: Area under the ROC curve.
+        auc_error: Its error.
+        n_available: Reference showers and generated showers that there were to draw from.
+        seed: Seed of everything that is random.
+        seconds: Wall time.
+        warnings: What makes the numbers doubtful.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    auc: float
+    auc_error: float
+    n_available: tuple[int, int]
+    seed: int
+    seconds: float
+    warnings: tuple[str, ...]
 
 
 def roc_auc(scores: Floats, labels: Labels) -> float:

@@ -18,7 +18,7 @@ from caloforge.evaluation.summary import (
     quantiles,
 )
 
-__all__ = ["Comparison", "Curve", "Histogram", "Mixture", "compare_summaries", "mix"]
+__all__ = ["Comparison", "Curve", "Mixture", "Overlay", "compare_summaries", "mix"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -74,7 +74,7 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
-class Histogram:
+class Overlay:
     """An observable of the showers and of the reference, in the same bins.
 
     Attributes:
@@ -106,8 +106,8 @@ class Comparison:
 
     showers: Mixture
     reference: Mixture | None
-    response: Histogram
-    fractions: tuple[Histogram, ...]
+    response: Overlay
+    fractions: tuple[Overlay, ...]
     uncovered: float
     spectra_differ: bool
 
@@ -140,9 +140,9 @@ def compare_summaries(showers: Summary, reference: Summary | None) -> Comparison
     return Comparison(
         ours,
         other,
-        _histogram(RESPONSE_TICKS, ours.response, None if other is None else other.response),
+        _overlay(RESPONSE_TICKS, ours.response, None if other is None else other.response),
         tuple(
-            _histogram(FRACTION_TICKS, layer, None if other is None else other.fractions[i])
+            _overlay(FRACTION_TICKS, layer, None if other is None else other.fractions[i])
             for i, layer in enumerate(ours.fractions)
         ),
         1.0 if reference is not None and not shared else 1.0 - ours.count / showers.count,
@@ -174,16 +174,16 @@ def mix(parts: Sequence[EnergySlice], weights: FloatArray, scales: FloatArray) -
     )
 
 
-def _histogram(ticks: IntArray, showers: FloatArray, reference: FloatArray | None) -> Histogram:
+def _overlay(ticks: IntArray, showers: FloatArray, reference: FloatArray | None) -> Overlay:
     present = [showers] if reference is None else [showers, reference]
     shown = _display_edges(ticks, present)
     first = np.searchsorted(ticks, shown)
     edges = shown.astype(np.float64) * TICK
     curves = [_curve(edges, first, sums) for sums in present]
     if reference is None:
-        return Histogram(edges, curves[0], None, None)
+        return Overlay(edges, curves[0], None, None)
     chi2 = _chi2(curves[0], curves[1], showers[0].sum() * np.diff(edges))
-    return Histogram(edges, curves[0], curves[1], chi2)
+    return Overlay(edges, curves[0], curves[1], chi2)
 
 
 def _chi2(showers: Curve, reference: Curve, area: FloatArray) -> tuple[float, int] | None:

@@ -1,4 +1,8 @@
-"""All distances of all observables, each beside the floor that Geant4 has against itself."""
+"""All distances of all observables.
+
+None is zero for two samples of one distribution: the judge makes the same table of Geant4 against
+itself (:mod:`caloforge.evaluation.judge`), which each number is to be read beside.
+"""
 
 from __future__ import annotations
 
@@ -85,14 +89,12 @@ class Row:
             against.
         histogram: The reference.
         distances: Of the sample.
-        floor: Of a second reference; None where there is none.
     """
 
     observable: Observable
     spread: float
     histogram: Histogram
     distances: Distances
-    floor: Distances | None
 
     def to_dict(self) -> dict[str, object]:
         """The numbers as JSON values; None for what is not defined."""
@@ -104,7 +106,6 @@ class Row:
             "source": self.observable.source,
             "spread": _number(self.spread),
             **self.distances.to_dict(),
-            "floor": None if self.floor is None else self.floor.to_dict(),
         }
 
 
@@ -141,7 +142,6 @@ def compare_observables(
     showers: Showers,
     rng: np.random.Generator,
     *,
-    floor: Showers | None = None,
     chosen: Sequence[Observable] | None = None,
     replicas: int = 20,
 ) -> DistanceTable:
@@ -151,8 +151,6 @@ def compare_observables(
         reference: Geant4 showers.
         showers: Showers to be judged.
         rng: Random numbers, for the errors.
-        floor: Further Geant4 showers, independent of the reference and best as many as the showers,
-            that are judged in the same way: nothing can be better than they are.
         chosen: Which observables; all that apply to the detector by default.
         replicas: Number of bootstrap samples for the errors.
 
@@ -160,26 +158,17 @@ def compare_observables(
         ShowersError: The samples are of different detectors or particles, or one is empty.
         CaloforgeError: There are fewer than two replicas.
     """
-    samples = [reference, showers, *([] if floor is None else [floor])]
-    for sample in samples:
-        if not len(sample):
-            msg = "showers: got an empty sample, must have at least one shower"
-            raise ShowersError(msg)
-        same = sample.detector.same_readout(reference.detector)
-        if not same or sample.particle != reference.particle:
-            msg = f"showers: {sample!r} cannot be compared with {reference!r}"
-            raise ShowersError(msg)
+    if not (len(reference) and len(showers)):
+        msg = "showers: got an empty sample, must have at least one shower"
+        raise ShowersError(msg)
+    same = showers.detector.same_readout(reference.detector)
+    if not same or showers.particle != reference.particle:
+        msg = f"showers: {showers!r} cannot be compared with {reference!r}"
+        raise ShowersError(msg)
     if chosen is None:
         chosen = observables(reference.detector)
-    values = [compute(sample, chosen) for sample in samples]
-    return compare_values(
-        chosen,
-        values[0],
-        values[1],
-        rng,
-        floor=None if floor is None else values[2],
-        replicas=replicas,
-    )
+    values = [compute(sample, chosen) for sample in (reference, showers)]
+    return compare_values(chosen, values[0], values[1], rng, replicas=replicas)
 
 
 def compare_values(
@@ -188,7 +177,6 @@ def compare_values(
     showers: Values,
     rng: np.random.Generator,
     *,
-    floor: Values | None = None,
     replicas: int = 20,
 ) -> DistanceTable:
     """Compare observables that are computed already.
@@ -201,7 +189,6 @@ def compare_values(
             :func:`caloforge.evaluation.observables.compute`.
         showers: Of the sample: shape (M,).
         rng: Random numbers, for the errors.
-        floor: Of a second reference: shape (L,).
         replicas: Number of bootstrap samples for the errors, at least two.
 
     Raises:
@@ -210,7 +197,7 @@ def compare_values(
     if replicas < 2:
         msg = f"replicas: got {replicas}, errors need at least 2"
         raise CaloforgeError(msg)
-    draws = [_draws(sample, replicas, rng) for sample in (reference, showers, floor)]
+    draws = _draws(reference, replicas, rng), _draws(showers, replicas, rng)
     rows = []
     for observable in chosen:
         name = observable.name
@@ -222,20 +209,15 @@ def compare_values(
                 observable,
                 float(defined.std()) if len(defined) else float("nan"),
                 fill(values, edges),
-                _distances((values, showers[name]), edges, (draws[0], draws[1])),
-                None
-                if floor is None
-                else _distances((values, floor[name]), edges, (draws[0], draws[2])),
+                _distances((values, showers[name]), edges, draws),
             )
         )
     return DistanceTable(tuple(rows), replicas)
 
 
-def _draws(
-    values: Values | None, replicas: int, rng: np.random.Generator
-) -> list[NDArray[np.uint16]]:
+def _draws(values: Values, replicas: int, rng: np.random.Generator) -> list[NDArray[np.uint16]]:
     """How often each shower is in each bootstrap sample."""
-    size = len(next(iter(values.values()), ())) if values is not None else 0
+    size = len(next(iter(values.values()), ()))
     return [resample(size, rng).astype(np.uint16) for _ in range(replicas)] if size else []
 
 

@@ -4,7 +4,7 @@ Those of histograms (chi-square, separation power) depend on the bins, which are
 reference (:func:`caloforge.evaluation.histograms.bin_edges`); those of values (Wasserstein,
 Kolmogorov-Smirnov) do not. None of them is zero for two finite samples of the same distribution,
 so each is to be read beside its floor: Geant4 against Geant4
-(:mod:`caloforge.evaluation.distance_table`).
+(:mod:`caloforge.evaluation.judge`).
 
 All take the two samples as independent. Showers that were generated at the very incident energies
 of the reference are not, in what follows the energy: their E_tot agrees better than chance allows.

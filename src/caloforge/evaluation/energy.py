@@ -156,13 +156,14 @@ def compare_energy(
     if not len(shared):
         msg = f"showers: share no incident energy with {_LEAST} showers of the reference and theirs"
         raise ShowersError(msg)
+    responses = [sample.response for sample in samples]
     first, second = (
         _points(
             [limits[i] for i in shared],
-            [(sample.energy[part == i], sample.response[part == i]) for i in shared],
+            [(sample.energy[part == i], response[part == i]) for i in shared],
             rng,
         )
-        for sample, part in zip(samples, parts, strict=True)
+        for sample, response, part in zip(samples, responses, parts, strict=True)
     )
     return EnergyComparison(
         first,

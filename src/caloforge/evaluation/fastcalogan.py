@@ -17,7 +17,7 @@ from caloforge.evaluation.distances import ChiSquare, chi2_test
 from caloforge.evaluation.histograms import fill
 from caloforge.showers import Showers
 
-__all__ = ["EnergyChi2", "EnergyPoint", "fastcalogan_energy_chi2"]
+__all__ = ["EnergyChi2", "EnergyChi2Point", "fastcalogan_energy_chi2"]
 
 FloatArray = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ _SAME_ENERGY = 1e-5
 
 
 @dataclass(frozen=True)
-class EnergyPoint:
+class EnergyChi2Point:
     """The comparison at one incident energy, or in one slice of it.
 
     Attributes:
@@ -59,7 +59,7 @@ class EnergyChi2:
         left_out: Showers of the sample at energies that the reference does not have.
     """
 
-    points: tuple[EnergyPoint, ...]
+    points: tuple[EnergyChi2Point, ...]
     continuous: bool
     left_out: int
 
@@ -137,15 +137,15 @@ def _slice_of(limits: FloatArray, energy: FloatArray) -> NDArray[np.intp]:
 
 def _compare(
     values: list[FloatArray], energy: tuple[float, float], factors: tuple[float, float]
-) -> EnergyPoint:
+) -> EnergyChi2Point:
     """Compare the responses of the reference and of the sample."""
     low, high = _response_range(values[0], factors)
     counts = (len(values[0]), len(values[1]))
     if not high > low:  # all showers of the reference are the same
-        return EnergyPoint(energy, (low, high), counts, ChiSquare(0.0, 0))
+        return EnergyChi2Point(energy, (low, high), counts, ChiSquare(0.0, 0))
     edges = np.linspace(low, high, _BINS + 1)
     chi2 = chi2_test(*(fill(sample, edges) for sample in values))
-    return EnergyPoint(energy, (low, high), counts, chi2)
+    return EnergyChi2Point(energy, (low, high), counts, chi2)
 
 
 def _response_range(values: FloatArray, factors: tuple[float, float]) -> tuple[float, float]:

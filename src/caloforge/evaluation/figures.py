@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from caloforge.atomic import replacing
 from caloforge.detector import CylindricalLayer, Detector, RectangularLayer
 from caloforge.errors import CaloforgeError
-from caloforge.evaluation.distance_table import Row
+from caloforge.evaluation.distance_table import DistanceTable
 from caloforge.evaluation.energy import EnergyComparison
 from caloforge.evaluation.histograms import Histogram, ratio
 from caloforge.evaluation.judge import Judged
@@ -51,10 +52,13 @@ def draw(judged: Sequence[Judged], detector: Detector) -> Iterator[tuple[str, st
         CaloforgeError: matplotlib is not installed.
     """
     samples = judged[1:] or judged
-    for name, beginnings in FIGURE_GROUPS.items():
-        rows = [_rows(item, beginnings) for item in samples]
-        if rows[0]:
-            yield name, _HISTOGRAM_CAPTION, _histograms(rows, [s.result.name for s in samples])
+    names = [item.result.name for item in samples]
+    for group, beginnings in FIGURE_GROUPS.items():
+        if panels := _observables(judged[0], samples, beginnings):
+            yield group, _HISTOGRAM_CAPTION, _histograms(panels, names)
+    if panels := _spectra(judged[0], samples):
+        caption = "Energies of single cells, of all layers and of each of the first ones. "
+        yield "spectra", caption + _HISTOGRAM_CAPTION, _histograms(panels, names)
     curves: list[EnergyComparison] = [
         item.drawing["energy"]["response"] for item in samples if "energy" in item.drawing
     ]
@@ -63,7 +67,7 @@ def draw(judged: Sequence[Judged], detector: Detector) -> Iterator[tuple[str, st
             "Mean response, and resolution (half of the central 68% interval over the mean), "
             "against incident energy, with statistical errors. Grey: Geant4."
         )
-        yield "response", caption, _responses(curves, [item.result.name for item in samples])
+        yield "response", caption, _responses(curves, names)
     for i, item in enumerate(samples):
         means = item.drawing.get("images", {}).get("mean")
         if means is not None:
@@ -114,41 +118,119 @@ def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
             # Without a date the same numbers give the same file.
             metadata = {"CreationDate": None} if kind == "pdf" else {"Software": None}
             figure.savefig(beside, format=kind, dpi=110, metadata=metadata)
+        if figure.get_layout_engine() is not None:
+            figure.set_layout_engine("none")  # what takes longest is not found out again
         made.append(path)
     return made[0], made[1]
 
 
-def _new_figure(width: float, height: float) -> Figure:
+def _new_figure(
+    width: float, height: float, layout: Literal["constrained"] | None = "constrained"
+) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError:
         msg = "figures need matplotlib: pip install 'caloforge[evaluate]'"
         raise CaloforgeError(msg) from None
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=layout)
 
 
-def _rows(item: Judged, beginnings: Sequence[str]) -> list[Row]:
-    table = item.drawing.get("observables", {}).get("table")
-    rows: list[Row] = [] if table is None else list(table.rows)
-    return [row for row in rows if row.observable.name.startswith(tuple(beginnings))]
+@dataclass(frozen=True)
+class _Panel:
+    """One histogram of several samples.
+
+    Attributes:
+        label: What is below the axis.
+        logarithmic: Whether that axis is.
+        steep: Whether the other axis is logarithmic.
+        reference: Geant4.
+        samples: The samples, in the same bins.
+        powers: Their separation powers.
+        floor: That of Geant4 against itself.
+    """
+
+    label: str
+    logarithmic: bool
+    steep: bool
+    reference: Histogram
+    samples: tuple[Histogram, ...]
+    powers: tuple[float, ...]
+    floor: float
 
 
-def _histograms(samples: Sequence[Sequence[Row]], names: Sequence[str]) -> Figure:
-    count = len(samples[0])
-    lines = -(-count // COLUMNS)
-    figure = _new_figure(3.4 * COLUMNS, 3.1 * lines)
-    grid = figure.add_gridspec(lines, COLUMNS)
-    for i, rows in enumerate(zip(*samples, strict=True)):
-        cell = grid[i // COLUMNS, i % COLUMNS].subgridspec(2, 1, height_ratios=(3, 1), hspace=0.04)
+def _observables(
+    floor: Judged, samples: Sequence[Judged], beginnings: Sequence[str]
+) -> list[_Panel]:
+    """A panel for each observable whose name begins like this."""
+    tables: list[DistanceTable] = [
+        item.drawing["observables"]["table"]
+        for item in (floor, *samples)
+        if "observables" in item.drawing
+    ]
+    panels = []
+    for clean, *rows in zip(*(table.rows for table in tables), strict=True):
+        observable = clean.observable
+        if observable.name.startswith(tuple(beginnings)):
+            unit = f" / {observable.unit}" if observable.unit else ""
+            panels.append(
+                _Panel(
+                    observable.label + unit,
+                    observable.logarithmic,
+                    False,
+                    rows[0].histogram,
+                    tuple(row.distances.histogram for row in rows),
+                    tuple(row.distances.separation.value for row in rows),
+                    clean.distances.separation.value,
+                )
+            )
+    return panels
+
+
+def _spectra(floor: Judged, samples: Sequence[Judged]) -> list[_Panel]:
+    """A panel for all cells, and one for the cells of each layer."""
+    found = [item.drawing.get("spectra", {}).get("spectra", ()) for item in (floor, *samples)]
+    panels = []
+    for i, (clean, *spectra) in enumerate(zip(*found, strict=True)):
+        cells = f"cells of layer {i - 1}" if i else "all cells"
+        panels.append(
+            _Panel(
+                f"deposit / MeV, {cells}",
+                True,
+                True,
+                spectra[0].reference,
+                tuple(each.showers for each in spectra),
+                tuple(each.separation.value for each in spectra),
+                clean.separation.value,
+            )
+        )
+    return panels[: 2 * COLUMNS]  # of a detector with many layers the first few
+
+
+def _histograms(panels: Sequence[_Panel], names: Sequence[str]) -> Figure:
+    lines = -(-len(panels) // COLUMNS)
+    width, height = 3.4 * COLUMNS, 3.1 * lines
+    # Margins in inches: with dozens of panels constrained layout takes longer than the drawing.
+    figure = _new_figure(width, height, layout=None)
+    grid = figure.add_gridspec(
+        lines,
+        COLUMNS,
+        left=0.7 / width,
+        right=1 - 0.1 / width,
+        bottom=0.5 / height,
+        top=1 - 0.3 / height,
+        wspace=0.25,
+        hspace=0.3,
+    )
+    for i, panel in enumerate(panels):
+        cell = grid[i // COLUMNS, i % COLUMNS].subgridspec(2, 1, height_ratios=(3, 1), hspace=0.08)
         upper = figure.add_subplot(cell[0])
         lower = figure.add_subplot(cell[1], sharex=upper)
-        _histogram(upper, lower, rows, names if i == 0 else [""] * len(names))
+        _histogram(upper, lower, panel, names if i == 0 else [""] * len(names))
     return figure
 
 
-def _histogram(upper: Axes, lower: Axes, rows: Sequence[Row], names: Sequence[str]) -> None:
-    reference, observable = rows[0].histogram, rows[0].observable
-    edges = reference.edges
+def _histogram(upper: Axes, lower: Axes, panel: _Panel, names: Sequence[str]) -> None:
+    reference, edges = panel.reference, panel.reference.edges
     upper.stairs(reference.density, edges, fill=True, color=REFERENCE_COLOUR, alpha=0.35)
     upper.stairs(
         reference.density, edges, color=REFERENCE_COLOUR, label="Geant4" if names[0] else None
@@ -157,22 +239,22 @@ def _histogram(upper: Axes, lower: Axes, rows: Sequence[Row], names: Sequence[st
     lower.stairs(1 + band, edges, baseline=1 - band, fill=True, color=REFERENCE_COLOUR, alpha=0.35)
     lower.axhline(1, color=REFERENCE_COLOUR, linewidth=0.8)
     centres = 0.5 * (edges[1:] + edges[:-1])
-    for row, name, colour in zip(rows, names, _colours(len(rows)), strict=True):
-        mine = row.distances.histogram
+    for mine, name, colour in zip(panel.samples, names, _colours(len(names)), strict=True):
         upper.stairs(mine.density, edges, color=colour, linewidth=1.2, label=name or None)
         value, _ = ratio(mine, reference)
         lower.errorbar(
             centres, value, value * _relative_error(mine), fmt=".", color=colour, markersize=3,
             linewidth=0.8,
         )  # fmt: skip
-    powers = ", ".join(f"{row.distances.separation.value:.1e}" for row in rows)
-    upper.set_title(f"S = {powers}", fontsize=8)
-    unit = f" / {observable.unit}" if observable.unit else ""
-    lower.set_xlabel(observable.label + unit)
+    powers = ", ".join(f"{power:.1e}" for power in panel.powers)
+    upper.set_title(f"S = {powers} ({panel.floor:.1e})", fontsize=8)
+    lower.set_xlabel(panel.label)
     lower.set_ylim(0.5, 1.5)
     upper.tick_params(labelbottom=False)
-    if observable.logarithmic:
+    if panel.logarithmic:
         upper.set_xscale("log")
+    if panel.steep:
+        upper.set_yscale("log")
     if names[0]:
         upper.legend(fontsize=8, frameon=False)
         lower.set_ylabel("ratio", fontsize=8)

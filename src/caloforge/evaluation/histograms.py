@@ -1,7 +1,7 @@
 """Histograms of observables, with what lies outside their bins, and the rules for the bins.
 
-The histograms of :mod:`caloforge.evaluation.comparison` are made from summaries, with edges on
-fixed ticks; those here from the values themselves, with edges chosen for the observable.
+The curves of :mod:`caloforge.evaluation.comparison` are made from summaries, with edges on fixed
+ticks; the histograms here from the values themselves, with edges chosen for the observable.
 """
 
 from __future__ import annotations

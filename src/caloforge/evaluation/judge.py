@@ -6,69 +6,35 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from caloforge import __version__
-from caloforge.errors import CaloforgeError, ShowersError
+from caloforge.errors import CaloforgeError
+from caloforge.evaluation.classifier import check_training
 from caloforge.evaluation.energy import conditional_energies, conditional_response
 from caloforge.evaluation.matching import match_energies, require_comparable
-from caloforge.evaluation.results import (
-    FLOOR,
-    Evaluation,
-    SampleInfo,
-    SampleResult,
+from caloforge.evaluation.results import Evaluation, SampleResult
+from caloforge.evaluation.samples import (
+    Reference,
+    Sample,
+    load_reference,
+    load_sample,
+    name_particle,
 )
 from caloforge.evaluation.sections import SECTIONS, Finding, Pair
 from caloforge.random import check_seed
-from caloforge.runtime.card import file_sha256
 from caloforge.runtime.generator import Generator
-from caloforge.showers import ShowerFile, Showers, Split
 
-__all__ = ["Judged", "Sample", "evaluate", "load_reference", "load_sample"]
+__all__ = ["Judged", "evaluate"]
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "h5py")
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Showers, and which they are.
-
-    Attributes:
-        name: What tables call them.
-        showers: The showers.
-        info: Where they are from.
-    """
-
-    name: str
-    showers: Showers
-    info: SampleInfo
-
-    def rows(self, rows: Any, words: str) -> Sample:
-        """Some of the showers; ``words`` say which."""
-        showers = self.showers[rows]
-        return replace(self, showers=showers, info=_info(self.info, showers, words))
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Geant4 showers, in three parts that have none in common but what is said.
-
-    Attributes:
-        sample: What is compared with.
-        floor: Further showers, judged like a generator.
-        training: Showers that generators may have been made from; None where the file is not
-            split. The floor is part of them.
-    """
-
-    sample: Sample
-    floor: Sample
-    training: Showers | None
 
 
 @dataclass(frozen=True)
@@ -82,73 +48,6 @@ class Judged:
 
     result: SampleResult
     drawing: Mapping[str, Mapping[str, Any]]
-
-
-def load_sample(path: str | Path, name: str | None = None) -> Sample:
-    """Read a file of showers to judge.
-
-    Args:
-        path: File of showers.
-        name: What to call it; by default the name of the file.
-
-    Raises:
-        FileFormatError: The file is missing, damaged or not in a known format.
-        ShowersError: A value is negative, infinite or not a number.
-    """
-    path = Path(path)
-    with ShowerFile(path) as file:
-        showers = file.read()
-        info = _info(_about(file), showers, "all")
-    return Sample(name or path.stem, showers, info)
-
-
-def load_reference(path: str | Path, *, seed: int, rows: Split | None = None) -> Reference:
-    """Read Geant4 showers, and set those aside that the floor is made from.
-
-    Where the file is split, the reference is its test rows, so that nothing was ever fitted on
-    them, and the floor is of its train rows. Where it is not, half of the rows, chosen at random,
-    are the reference and the other half the floor.
-
-    Args:
-        path: File of Geant4 showers.
-        seed: Seed of the choice.
-        rows: Which rows of a file that is split are the reference; the floor is of its train rows,
-            or of its test rows where the reference is the train rows.
-
-    Raises:
-        CaloforgeError: The file cannot be read, or has too few showers.
-    """
-    path = Path(path)
-    with ShowerFile(path) as file:
-        showers = file.read()
-        about = _about(file)
-        split = (
-            {name: file.rows_of(name) for name in ("train", "test")} if file.split_counts else {}
-        )
-        chosen = file.rows_of(rows) if rows is not None else split.get("test")
-    if chosen is None:
-        order = np.random.Generator(np.random.Philox(key=[check_seed(seed), 99])).permutation(
-            len(showers)
-        )
-        half = np.zeros(len(showers), dtype=np.bool_)
-        half[order[: len(showers) // 2]] = True
-        parts, words, training = (half, ~half), ("half, at random", "the other half"), None
-    else:
-        other = "test" if rows == "train" else "train"
-        parts = (chosen, split[other])
-        words = (f"{rows or 'test'} rows", f"{other} rows")
-        training = showers[split["train"]]
-    first, second = (
-        Sample(name, showers[part], _info(about, showers[part], text))
-        for name, part, text in zip(("Geant4", FLOOR), parts, words, strict=True)
-    )
-    if min(len(first.showers), len(second.showers)) < 100:
-        msg = (
-            f"reference {path}: has {len(first.showers)} showers to compare with and "
-            f"{len(second.showers)} for the floor, must have at least 100 of both"
-        )
-        raise ShowersError(msg)
-    return Reference(first, second, training)
 
 
 def evaluate(
@@ -197,9 +96,13 @@ def evaluate(
     if unknown:
         msg = f"sections: {unknown[0]!r} is not known, must be among {', '.join(SECTIONS)}"
         raise CaloforgeError(msg)
+    if "classifiers" in sections and find_spec("torch") is not None:
+        check_training(repeats, device)
     if not isinstance(reference, Reference):
         reference = load_reference(reference, seed=seed)
-    loaded = [item if isinstance(item, Sample) else load_sample(item) for item in samples]
+    reference, loaded = name_particle(
+        reference, [item if isinstance(item, Sample) else load_sample(item) for item in samples]
+    )
     pairs = [_pair(reference.sample, sample, match=match, seed=seed) for sample in loaded]
     largest = max(
         [len(sample.showers) for _, sample in pairs], default=len(reference.sample.showers)
@@ -214,11 +117,12 @@ def evaluate(
                 Pair(
                     truth.showers,
                     sample.showers,
-                    None if sample is floor else reference.training,
+                    reference.training,
                     seed,
                     quick,
                     repeats,
                     device,
+                    is_floor=sample is floor,
                 ),
                 sample,
                 sections,
@@ -244,20 +148,13 @@ def _pair(reference: Sample, sample: Sample, *, match: bool, seed: int) -> tuple
     """The reference and the sample, cut down to equal energies if that was asked for."""
     if not match:
         require_comparable(reference.showers, sample.showers, sample.info.file)
-        return reference, _named(sample, reference)
+        return reference, sample
     rng = np.random.Generator(np.random.Philox(key=[seed, 98]))
     first, second = match_energies(reference.showers.energy, sample.showers.energy, rng)
     truth = reference.rows(first, f"{reference.info.rows}, energies matched")
     matched = sample.rows(second, f"{sample.info.rows}, energies matched")
     require_comparable(truth.showers, matched.showers, sample.info.file)
-    return truth, _named(matched, reference)
-
-
-def _named(sample: Sample, reference: Sample) -> Sample:
-    """A file that does not say which particle it holds is taken to hold that of the reference."""
-    if sample.showers.particle:
-        return sample
-    return replace(sample, showers=replace(sample.showers, particle=reference.showers.particle))
+    return truth, matched
 
 
 def _judge(
@@ -297,27 +194,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(value) if np.isfinite(value) else None
     return value
-
-
-def _about(file: ShowerFile) -> SampleInfo:
-    return SampleInfo(
-        file=file.path.name,
-        sha256=file_sha256(file.path),
-        showers=0,
-        available=len(file),
-        rows="",
-        particle=file.particle,
-        detector=file.detector.name,
-        energy=(0.0, 0.0),
-        run=file.run,
-    )
-
-
-def _info(about: SampleInfo, showers: Showers, rows: str) -> SampleInfo:
-    span = (
-        (float(showers.energy.min()), float(showers.energy.max())) if len(showers) else (0.0, 0.0)
-    )
-    return about.model_copy(update={"showers": len(showers), "rows": rows, "energy": span})
 
 
 def _versions() -> dict[str, str]:

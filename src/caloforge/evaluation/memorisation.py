@@ -45,6 +45,7 @@ __all__ = ["Memorisation", "Neighbours", "memorisation", "scaled_cells"]
 
 FloatArray = NDArray[np.float64]
 Cells = NDArray[np.float32]
+Rows = NDArray[np.intp]
 
 SAME = 1e-4
 """Showers nearer than this are one shower: rounding moves one by some 1e-7, and the nearest two of
@@ -159,11 +160,22 @@ class Memorisation:
         }
 
 
-def scaled_cells(showers: Showers) -> Cells:
-    """The vectors that showers are compared by: sqrt(E_cell / E_inc), shape (N, n_cells)."""
-    found = np.empty(showers.deposits.shape, np.float32)
-    for rows in row_blocks(showers):
-        found[rows] = np.sqrt(showers.deposits[rows] / (1000.0 * showers.energy[rows, None]))
+def scaled_cells(showers: Showers, chosen: Rows | None = None) -> Cells:
+    """The vectors that showers are compared by: sqrt(E_cell / E_inc).
+
+    Args:
+        showers: N showers.
+        chosen: Rows of M of them; all by default.
+
+    Returns:
+        Shape (M, n_cells).
+    """
+    if chosen is None:
+        chosen = np.arange(len(showers))
+    found = np.empty((len(chosen), showers.detector.n_cells), np.float32)
+    for rows in row_blocks(showers, len(chosen)):
+        at = chosen[rows]
+        found[rows] = np.sqrt(showers.deposits[at] / (1000.0 * showers.energy[at, None]))
     return found
 
 
@@ -195,7 +207,7 @@ def memorisation(
     """
     samples = {"training": training, "held_out": held_out, "generated": generated}
     cells: dict[str, Cells] = {}
-    rows: dict[str, NDArray[np.intp]] = {}
+    rows: dict[str, Rows] = {}
     for name, showers in samples.items():
         if not showers.detector.same_readout(training.detector):
             msg = (
@@ -208,7 +220,7 @@ def memorisation(
             msg = f"{name}: has {len(filled)} showers with energy, must have at least {_LEAST}"
             raise ShowersError(msg)
         used = filled if name == "training" else rng.permutation(filled)[:max_showers]
-        cells[name], rows[name] = scaled_cells(showers[used]), used
+        cells[name], rows[name] = scaled_cells(showers, used), used
     known, other, made = cells.values()
     found, indices = nearest(made, known)
     distances, neighbours = found[:, 0], indices[:, 0]

@@ -116,7 +116,7 @@ def prdc(
     Args:
         reference: Features of the reference, shape (N, d); see :func:`log_cells`.
         sample: Features of the generated showers, shape (M, d).
-        rng: Random numbers that choose the rows and divide them.
+        rng: Random numbers that choose the rows where there are more than are used.
         nearest_k: Balls reach to the neighbour of this rank.
         max_rows: Rows of each that are used, as the time grows with their square.
 
@@ -138,7 +138,9 @@ def prdc(
                 f"must have at least {2 * least}"
             )
             raise ShowersError(msg)
-        parts.append(rows[rng.permutation(finite)[:max_rows]])
+        if len(finite) > max_rows:
+            finite = np.sort(rng.permutation(finite)[:max_rows])
+        parts.append(rows if len(finite) == len(rows) else rows[finite])
     real, fake = parts
     folds = min(_FOLDS, len(real) // least, len(fake) // least)
     scores = _scores(real, fake, nearest_k)
@@ -182,7 +184,10 @@ def nearest(
         if same:
             own = np.arange(rows.start, rows.stop)
             squares[own - rows.start, own] = np.inf
-        found = np.argpartition(squares, k - 1, axis=1)[:, :k]
+        if k == 1:  # one pass, and no indices of all pairs
+            found = squares.argmin(axis=1)[:, None]
+        else:
+            found = np.argpartition(squares, k - 1, axis=1)[:, :k]
         exact = np.empty(found.shape)
         for rank in range(k):
             gap = queries[rows].astype(np.float64) - points[found[:, rank]]

@@ -192,11 +192,12 @@ def compute(
     return {name: np.concatenate([np.empty(0), *found]) for name, found in parts.items()}
 
 
-def row_blocks(showers: Showers) -> Iterator[slice]:
-    """Rows of showers, in blocks of bounded memory."""
+def row_blocks(showers: Showers, count: int | None = None) -> Iterator[slice]:
+    """Rows of showers, or of ``count`` showers of their detector, in blocks of bounded memory."""
+    count = len(showers) if count is None else count
     size = max(1, _BLOCK_CELLS // showers.detector.n_cells)
-    for start in range(0, len(showers), size):
-        yield slice(start, min(start + size, len(showers)))
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
 
 
 def _directions(layer: RectangularLayer | CylindricalLayer) -> Iterator[Direction]:

@@ -15,7 +15,13 @@ from caloforge.errors import OutputError
 from caloforge.evaluation.figures import draw, save
 from caloforge.evaluation.judge import Judged
 from caloforge.evaluation.ranking import Cell, leaderboard
-from caloforge.evaluation.results import METRICS, Evaluation, SampleResult, write_evaluation
+from caloforge.evaluation.results import (
+    METRICS,
+    TRANSFER,
+    Evaluation,
+    SampleResult,
+    write_evaluation,
+)
 
 __all__ = ["REPORT", "prepare_folder", "write_report"]
 
@@ -82,7 +88,7 @@ def prepare_folder(path: str | Path, *, overwrite: bool) -> Path:
     if folder.exists() and not folder.is_dir():
         msg = f"output {folder}: is a file, must be a folder"
         raise OutputError(msg)
-    if (folder / METRICS).exists() and not overwrite:
+    if not overwrite and any((folder / name).exists() for name in (METRICS, TRANSFER)):
         msg = f"output {folder}: holds an evaluation already; choose another or add --overwrite"
         raise OutputError(msg)
     check_folder(folder / METRICS if folder.is_dir() else folder)

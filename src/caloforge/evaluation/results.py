@@ -14,6 +14,7 @@ from caloforge.errors import FileFormatError
 __all__ = [
     "FLOOR",
     "METRICS",
+    "TRANSFER",
     "Evaluation",
     "Headline",
     "SampleInfo",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 METRICS = "metrics.json"
+TRANSFER = "transfer.json"
 FLOOR = "Geant4 (floor)"
 """Name under which Geant4 is judged against Geant4, as one more sample."""
 

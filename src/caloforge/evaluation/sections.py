@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.evaluation.calochallenge import high_level
-from caloforge.evaluation.cells import brightest_cells, cell_correlations, layer_correlations
+from caloforge.evaluation.calochallenge_separation import (
+    calochallenge_separations,
+    find_dataset,
+)
+from caloforge.evaluation.cells import (
+    brightest_cells,
+    cell_correlations,
+    compare_spectra,
+    layer_correlations,
+)
 from caloforge.evaluation.classifier import classifier_test, find_protocol
 from caloforge.evaluation.distance_table import compare_observables
 from caloforge.evaluation.energy import compare_energy
@@ -45,6 +54,7 @@ class Pair:
         quick: Take the quick variants.
         repeats: Trainings of each classifier.
         device: Where classifiers are trained.
+        is_floor: Whether the showers are Geant4 showers as well, some of those of the training.
     """
 
     reference: Showers
@@ -54,6 +64,7 @@ class Pair:
     quick: bool
     repeats: int = 1
     device: str = "cpu"
+    is_floor: bool = False
 
     def rng(self, purpose: int) -> np.random.Generator:
         """Random numbers of a section."""
@@ -111,9 +122,33 @@ def _observables(pair: Pair) -> Finding:
         for row in table.rows
         if abs(row.distances.undefined[1] - row.distances.undefined[0]) > 0.05
     ]
-    return Finding(
-        {**table.to_dict(), "worst": name}, headlines, tuple(undefined), {"table": table}
+    dataset = find_dataset(pair.reference.detector)
+    published = (
+        () if dataset is None else calochallenge_separations(pair.reference, pair.showers, dataset)
     )
+    details = {
+        **table.to_dict(),
+        "worst": name,
+        "calochallenge": [asdict(separation) for separation in published],
+    }
+    return Finding(details, headlines, tuple(undefined), {"table": table})
+
+
+def _spectra(pair: Pair) -> Finding:
+    spectra = compare_spectra(pair.reference, pair.showers)
+    names = ("all", *(f"layer_{i}" for i in range(pair.reference.detector.n_layers)))
+    details = {
+        name: {"separation_power": asdict(each.separation)}
+        for name, each in zip(names, spectra, strict=True)
+    }
+    headline = Headline(
+        name="separation_cells",
+        label="separation power of the cell energies",
+        value=spectra[0].separation.value,
+        error=spectra[0].separation.error,
+        better="lower",
+    )
+    return Finding(details, (headline,), (), {"spectra": spectra})
 
 
 def _energy(pair: Pair) -> Finding:
@@ -215,9 +250,10 @@ def _classifiers(pair: Pair) -> Finding:
 
 
 def _manifold(pair: Pair) -> Finding:
-    features = [high_level(sample).astype(np.float64) for sample in (pair.reference, pair.showers)]
+    samples = (pair.reference, pair.showers)
+    features = [np.asarray(high_level(sample), dtype=np.float64) for sample in samples]
     few = min(map(len, features))
-    # The published batches of 10,000 and 5,000 need as many showers; of fewer, take what there is.
+    # The batches of the CaloChallenge need 10,000 showers; of fewer, take what there is.
     largest = min(50_000, few)
     frechet = fpd(
         features[0],
@@ -227,9 +263,12 @@ def _manifold(pair: Pair) -> Finding:
         max_samples=largest,
         num_batches=5 if pair.quick else 20,
     )
-    kernel = kpd(features[0], features[1], pair.rng(2), batch_size=min(5_000, few))
+    batch = min(5_000 if pair.quick else 10_000, few)
+    kernel = kpd(features[0], features[1], pair.rng(2), batch_size=batch)
     rows = 2_000 if pair.quick else 20_000
-    scores = prdc(log_cells(pair.reference), log_cells(pair.showers), pair.rng(3), max_rows=rows)
+    rng = pair.rng(3)
+    cells = [log_cells(sample[rng.permutation(len(sample))[:rows]]) for sample in samples]
+    scores = prdc(cells[0], cells[1], rng)
     lines = [
         ("fpd", "FPD x 1000", 1e3 * frechet.value, 1e3 * frechet.error, "lower"),
         ("kpd", "KPD x 1000", 1e3 * kernel.value, 1e3 * kernel.error, "lower"),
@@ -259,12 +298,13 @@ def _manifold(pair: Pair) -> Finding:
 def _memorisation(pair: Pair) -> Finding:
     if pair.training is None:
         return Finding({})
+    rng = pair.rng(4)
+    held_out, showers = pair.reference, pair.showers
+    if pair.is_floor:  # these are showers of the training: half of the reference stands in for them
+        order = rng.permutation(len(held_out))
+        held_out, showers = (pair.reference[order[i::2]] for i in range(2))
     found = memorisation(
-        pair.training,
-        pair.reference,
-        pair.showers,
-        pair.rng(4),
-        max_showers=1_500 if pair.quick else 5_000,
+        pair.training, held_out, showers, rng, max_showers=1_500 if pair.quick else 5_000
     )
     warnings = []
     if found.memorised:
@@ -280,7 +320,7 @@ def _memorisation(pair: Pair) -> Finding:
     )
     examples = [
         (
-            pair.showers.deposits[item.generated],
+            showers.deposits[item.generated],
             pair.training.deposits[item.training],
             item.distance,
         )
@@ -299,6 +339,7 @@ def _finite(value: float) -> float | None:
 
 SECTIONS: Mapping[str, Section] = {
     "observables": _observables,
+    "spectra": _spectra,
     "energy": _energy,
     "images": _images,
     "manifold": _manifold,

@@ -21,7 +21,7 @@ from caloforge.fullsim import Geant4Source
 from caloforge.runtime import load
 from caloforge.runtime.generator import BATCH
 
-__all__ = ["Timing", "stratified", "time_geant4", "time_generator"]
+__all__ = ["Timing", "peak_memory", "stratified", "time_geant4", "time_generator"]
 
 FloatArray = NDArray[np.float64]
 
@@ -143,10 +143,10 @@ def _time(make: Callable[[int], None], batch: int, threads: int, budget: float) 
         seconds.append(time.perf_counter() - start)
     low, median, high = np.quantile(seconds, (_CENTRAL[0], 0.5, _CENTRAL[1])) / batch
     spread = 0.5 * float(high - low)
-    return Timing(batch, threads, float(median), spread, len(seconds), _peak_memory())
+    return Timing(batch, threads, float(median), spread, len(seconds), peak_memory())
 
 
-def _peak_memory() -> int | None:
+def peak_memory() -> int | None:
     """Largest memory that this process has had, bytes.
 
     The ``ru_maxrss`` of Linux will not do: a new process inherits it from the one that made it.

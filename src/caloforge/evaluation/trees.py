@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 from caloforge.errors import ShowersError
 from caloforge.evaluation.calochallenge import high_level
 from caloforge.evaluation.classifier import check_alike, energy_warnings
-from caloforge.evaluation.classifier_scores import bootstrap_auc
+from caloforge.evaluation.classifier_scores import AUCResult, bootstrap_auc
 from caloforge.random import check_seed
 from caloforge.showers import Showers
 
@@ -49,35 +49,23 @@ class TreesProtocol(BaseModel):
     threshold: float = Field(default=0.0, ge=0)
 
 
-class TreesResult(BaseModel):
+class TreesResult(AUCResult):
     """What the trees found.
+
+    The AUC is the mean over the folds, each scored by trees that were grown on the other folds; its
+    error is that of the bootstrap.
 
     Attributes:
         protocol: The settings.
-        auc: Area under the ROC curve: mean over the folds, each scored by trees that were grown on
-            the other folds.
-        auc_error: Its bootstrap error.
-        fold_auc: The single folds.
+        fold_auc: AUC of the single folds.
         n_showers: Showers of each class that were used; each is scored once.
-        n_available: Reference showers and generated showers that there were to draw from.
         n_features: Number of features, their principal components not counted.
-        seed: Seed of everything that is random.
-        seconds: Wall time.
-        warnings: What makes the number doubtful.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     protocol: TreesProtocol
-    auc: float
-    auc_error: float
     fold_auc: tuple[float, ...]
     n_showers: int
-    n_available: tuple[int, int]
     n_features: int
-    seed: int
-    seconds: float
-    warnings: tuple[str, ...]
 
 
 def trees_test(

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from caloforge import __version__
-from caloforge.detector import Detector, detector_to_json
-from caloforge.errors import FileFormatError, ParticleError
+from caloforge.detector import detector_to_json
 from caloforge.evaluation.closure import closure
-from caloforge.evaluation.summary import SummaryBuilder
+from caloforge.export.describe import (
+    artefact_name,
+    definition,
+    speed,
+    write_reference,
+)
 from caloforge.export.folder import artefact_folder
 from caloforge.export.overflow import overflow_from_cells
+from caloforge.export.scores import scores
 from caloforge.models.fastcalosim import FastCaloSim, FastCaloSimConfig
 from caloforge.particles import particle_name
 from caloforge.runtime.card import CARD, Card, Tensor, Training, file_sha256
 from caloforge.runtime.parametric import PARAMETERS, ParametricGenerator, write_parameters
-from caloforge.showers import Showers, Split, read_showers
+from caloforge.showers import read_part
 
 __all__ = ["train_fastcalosim"]
 
-_SPEED_SHOWERS = 4096
-_SLUGS = {"e+": "eplus", "e-": "eminus", "pi+": "piplus", "pi-": "piminus"}
 _LIMITS = (
     "Particles enter at the centre of the detector, perpendicular.",
     "Within a layer only rings are correlated; a track through a shower comes out as several.",
@@ -78,27 +77,26 @@ def train_fastcalosim(
     name = particle_name(particle)
     with artefact_folder(output, overwrite=overwrite) as folder:
         start = time.perf_counter()
-        train = _rows(data, "train", name)
+        train = read_part(data, "train", name)
         sources = [data]
         if cells is not None and train.overflow is None:
-            overflow = overflow_from_cells(train, _rows(Path(cells), "train", name))
+            overflow = overflow_from_cells(train, read_part(Path(cells), "train", name))
             train = replace(train, overflow=overflow)
             sources.append(Path(cells))
-        tests = [_rows(Path(path), "test", name) for path in (cells, data) if path is not None]
+        tests = [read_part(Path(path), "test", name) for path in (cells, data) if path is not None]
         model = FastCaloSim.fit(train, config, progress)
         wall_time = time.perf_counter() - start
         write_parameters(folder / PARAMETERS, model, detector_to_json(model.detector))
         for test in tests:
-            file = folder / f"reference-{test.detector.name}.json"
-            file.write_text(_summary(test), "utf-8")
+            write_reference(folder, test)
         readout = tests[0].detector
         card = Card(
-            name=f"fastcalosim-{_SLUGS.get(name, name.lower())}",
+            name=artefact_name("fastcalosim", name),
             system="fastcalosim",
             version=__version__,
             description=f"FastCaloSim parametrisation of {name} in {readout.name}",
             runtime="fastcalosim",
-            detector=_definition(readout),
+            detector=definition(readout),
             particle=name,
             energy_range=_rounded(model.energy_range),
             inputs=(
@@ -134,46 +132,19 @@ def train_fastcalosim(
         )
         generator = ParametricGenerator(card, folder)
         metrics = closure(generator, tests[0], seed=seed)
-        card = card.model_copy(update={"metrics": metrics, "speed": _speed(generator, seed)})
+        changes = {
+            "metrics": metrics,
+            "scores": scores(generator, tests[0], seed=seed),
+            "speed": speed(generator, seed),
+        }
+        card = card.model_copy(update=changes)
         (folder / CARD).write_text(card.to_json(), "utf-8")
     return output
-
-
-def _rows(path: Path, split: Split, particle: str) -> Showers:
-    showers = read_showers(path, split=split)
-    if showers.particle and showers.particle != particle:
-        msg = f"particle: {path} holds {showers.particle}, not {particle}"
-        raise ParticleError(msg)
-    if not len(showers):
-        msg = f"file {path}: has no {split} rows"
-        raise FileFormatError(msg)
-    return replace(showers, particle=particle)
-
-
-def _summary(showers: Showers) -> str:
-    builder = SummaryBuilder(showers.detector, showers.particle)
-    builder.add(showers)
-    return builder.result().to_json()
 
 
 def _rounded(energies: tuple[float, float]) -> tuple[float, float]:
     """The ends of the range to single precision, in which they are kept."""
     return float(f"{energies[0]:.6g}"), float(f"{energies[1]:.6g}")
-
-
-def _definition(detector: Detector) -> dict[str, Any]:
-    definition: dict[str, Any] = json.loads(detector_to_json(detector))
-    return definition
-
-
-def _speed(generator: ParametricGenerator, seed: int) -> dict[str, float]:
-    """Showers per second of one process, start-up apart, uniform over the range of energies."""
-    low, high = generator.card.energy_range
-    energies = np.linspace(low, high, _SPEED_SHOWERS)
-    generator.sample(energies[:64], seed=seed)
-    start = time.perf_counter()
-    generator.sample(energies, seed=seed)
-    return {"showers_per_second": round(_SPEED_SHOWERS / (time.perf_counter() - start), 1)}
 
 
 def _command(

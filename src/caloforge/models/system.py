@@ -101,9 +101,13 @@ class System(nn.Module, ABC):
         config: Its configuration.
         setting: What it is trained for.
         generator: The network that is exported.
+        limits: What users of the generator should know that it cannot do, in sentences.
+        references: Papers, for the card: ``"arXiv:1712.10321"``.
     """
 
     config_type: ClassVar[type[SystemConfig]]
+    limits: ClassVar[tuple[str, ...]] = ()
+    references: ClassVar[tuple[str, ...]] = ()
     generator: GeneratorNetwork
 
     def __init__(self, config: SystemConfig, setting: Setting) -> None:

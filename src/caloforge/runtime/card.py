@@ -13,7 +13,16 @@ from caloforge.detector import Detector, detector_from_json
 from caloforge.errors import ArtefactError
 from caloforge.particles import particle_name
 
-__all__ = ["CARD", "Card", "Measurement", "Tensor", "Training", "card_schema", "file_sha256"]
+__all__ = [
+    "CARD",
+    "Card",
+    "Measurement",
+    "Score",
+    "Tensor",
+    "Training",
+    "card_schema",
+    "file_sha256",
+]
 
 CARD = "card.json"
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -58,6 +67,18 @@ class Measurement(_Part):
     """How large the difference may be; None where there is no target."""
 
 
+class Score(_Part):
+    """What the judge says of a generator: one number, on rows never used before."""
+
+    name: str
+    label: str
+    value: float
+    error: float | None = None
+    """Statistical error; None where there is none."""
+    showers: Annotated[int, Field(ge=1)]
+    """How many showers of Geant4 and of the generator went in, each."""
+
+
 class Card(_Part):
     """What ``card.json`` holds; every artefact has one."""
 
@@ -67,6 +88,8 @@ class Card(_Part):
     version: str
     description: str
     runtime: Literal["fastcalosim", "onnx"]
+    config: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the system that it was trained with."""
     detector: dict[str, Any]
     """The definition of the detector that it fills, as in a detector file."""
     particle: str
@@ -82,6 +105,7 @@ class Card(_Part):
     """Time that making it took, seconds."""
     machine: str
     metrics: tuple[Measurement, ...]
+    scores: tuple[Score, ...] = ()
     speed: dict[str, float] = Field(default_factory=dict)
     limits: tuple[str, ...]
     licence: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from caloforge.detector import Detector
 from caloforge.errors import CaloforgeError, DetectorError, EnergyError
-from caloforge.random import Purpose, shower_rng
+from caloforge.random import Purpose, Streams
 from caloforge.runtime.card import Card
+from caloforge.runtime.conservation import allowed_energy
 from caloforge.showers import Showers
 
 __all__ = ["Generator"]
 
 BATCH = 512
 """Showers that are made at a time unless the caller says otherwise."""
+
+ATTEMPTS = 100
+"""How often a shower is drawn at most until it conserves energy."""
 
 
 class Generator(ABC):
@@ -49,6 +53,7 @@ class Generator(ABC):
         detector: Detector | None = None,
         batch: int = BATCH,
         extrapolate: bool = False,
+        conserve_energy: bool = False,
     ) -> Showers:
         """Make one shower for each energy.
 
@@ -60,12 +65,17 @@ class Generator(ABC):
             detector: Read the showers out in another detector, where the generator can.
             batch: Showers that are made at a time; it has no influence on them.
             extrapolate: Allow energies outside the range that the generator was made for.
+            conserve_energy: Draw again, from the shower's own random numbers, each shower that
+                deposits more than its incident energy and what the mass of the particle can
+                release (:func:`~caloforge.runtime.conservation.released_energy`). Deposits beside
+                the cells count where the generator makes them.
 
         Returns:
             N showers.
 
         Raises:
-            EnergyError: An energy is not positive and finite, or out of range.
+            EnergyError: An energy is not positive and finite, or out of range; or none of 100
+                attempts at a shower conserves energy.
             DetectorError: The generator cannot fill that detector.
             CaloforgeError: Another argument is out of range.
         """
@@ -81,12 +91,47 @@ class Generator(ABC):
         parts = []
         for start in range(0, max(1, len(energy)), batch):
             part = energy[start : start + batch]
-            rngs = [
-                shower_rng(seed, first + start + i, Purpose.GENERATOR) for i in range(len(part))
-            ]
-            deposits, overflow = self._deposits(part, rngs, readout)
+            showers = first + start + np.arange(len(part))
+            streams = Streams(seed, showers, Purpose.GENERATOR)
+            deposits, overflow = self._deposits(part, streams, readout)
+            if conserve_energy:
+                self._draw_again(part, streams, readout, deposits, overflow)
             parts.append(Showers(readout, part, deposits, self.card.particle, overflow))
         return Showers.concatenate(parts)
+
+    def _draw_again(
+        self,
+        energy: NDArray[np.float64],
+        streams: Streams,
+        readout: Detector,
+        deposits: NDArray[np.floating],
+        overflow: NDArray[np.float64] | None,
+    ) -> None:
+        """Replace the showers that do not conserve energy, in place.
+
+        Raises:
+            EnergyError: No attempt at a shower conserves energy.
+        """
+        allowed = allowed_energy(energy, self.card.particle)
+        rows = np.arange(len(energy))
+        for attempt in range(1, ATTEMPTS + 1):
+            total = deposits[rows].sum(axis=1, dtype=np.float64)
+            if overflow is not None:
+                total += overflow[rows].sum(axis=1)
+            rows = rows[total > allowed[rows]]
+            if not len(rows):
+                return
+            if attempt < ATTEMPTS:
+                again = replace(streams, showers=streams.showers[rows], attempt=attempt)
+                deposits[rows], beside = self._deposits(energy[rows], again, readout)
+                if overflow is not None and beside is not None:
+                    overflow[rows] = beside
+        msg = (
+            f"conserve_energy: {ATTEMPTS} attempts of {self.card.name} at shower "
+            f"{streams.showers[rows[0]]} of {energy[rows[0]]:g} GeV all deposit too much; leave "
+            "the option out, or choose another model or other energies"
+        )
+        raise EnergyError(msg)
 
     def check_energies(self, energy: NDArray[np.float64], *, extrapolate: bool) -> None:
         """Refuse energies that the generator was not made for.
@@ -136,10 +181,10 @@ class Generator(ABC):
     def _deposits(
         self,
         energy: NDArray[np.float64],
-        rngs: Sequence[np.random.Generator],
+        streams: Streams,
         readout: Detector,
     ) -> tuple[NDArray[np.floating], NDArray[np.float64] | None]:
         """Deposits, shape (N, n_cells), MeV, and overflow, shape (N, n_layers), MeV, or None.
 
-        Each shower draws from its own ``rngs[i]`` alone.
+        Each shower draws from its own stream alone.
         """

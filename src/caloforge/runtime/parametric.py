@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from caloforge.detector import Detector, detector_from_json
 from caloforge.errors import ArtefactError, DetectorError
 from caloforge.models.fastcalosim import FastCaloSim
+from caloforge.random import Streams
 from caloforge.runtime.card import Card
 from caloforge.runtime.generator import Generator
 
@@ -53,11 +53,11 @@ class ParametricGenerator(Generator):
     def _deposits(
         self,
         energy: NDArray[np.float64],
-        rngs: Sequence[np.random.Generator],
+        streams: Streams,
         readout: Detector,
     ) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
         # Whether the energies are in range has been decided by `sample`.
-        hits = self.model.hits(energy, rngs, extrapolate=True)
+        hits = self.model.hits(energy, streams.generators(), extrapolate=True)
         return readout.digitise(hits.x, hits.y, hits.z, hits.energy, hits.shower, len(energy))
 
 

@@ -33,6 +33,7 @@ class GeneratorSource:
         detector: What the showers are read out in; None for the generator's own.
         extrapolate: Allow energies outside the range of the generator.
         threads: Threads that a network may use.
+        conserve_energy: Draw showers again that deposit too much.
     """
 
     artefact: Path
@@ -41,6 +42,7 @@ class GeneratorSource:
     detector: Detector | None = None
     extrapolate: bool = False
     threads: int = 0
+    conserve_energy: bool = False
 
     @cached_property
     def generator(self) -> Generator:
@@ -61,6 +63,7 @@ class GeneratorSource:
                 detector=self.detector,
                 batch=count,
                 extrapolate=self.extrapolate,
+                conserve_energy=self.conserve_energy,
             )
         ]
 
@@ -78,6 +81,7 @@ def generate(
     workers: int = 1,
     batch: int = BATCH,
     extrapolate: bool = False,
+    conserve_energy: bool = False,
     resume: bool = False,
     overwrite: bool = False,
     progress: Callable[[int], None] = lambda _: None,
@@ -100,6 +104,8 @@ def generate(
         workers: Number of processes.
         batch: Showers that are made at a time.
         extrapolate: Allow energies outside the range of the generator.
+        conserve_energy: Draw showers again that deposit too much; see
+            :meth:`caloforge.Generator.sample`.
         resume: Go on with an unfinished run of the same arguments.
         overwrite: Replace a file that is there, and drop an unfinished run.
         progress: Called with the number of showers made so far.
@@ -118,7 +124,9 @@ def generate(
     check_seed(seed)
     artefact = find_artefact(model, particle)
     threads = max(1, (os.cpu_count() or 1) // workers)
-    source = GeneratorSource(artefact, spectrum, seed, detector, extrapolate, threads)
+    source = GeneratorSource(
+        artefact, spectrum, seed, detector, extrapolate, threads, conserve_energy
+    )
     # Fail now, not in a worker: on a wrong detector, or an energy out of range.
     readout = source.generator.readout(detector)
     ends = Spectrum.of([spectrum.minimum, spectrum.maximum]).sample(seed, 0, 2)
@@ -129,6 +137,7 @@ def generate(
     run = {
         "caloforge": __version__,
         "command": "generate",
+        "conserve_energy": conserve_energy,
         "count": count,
         "detector": detector_to_json(readout),
         "energy": spectrum.describe(),

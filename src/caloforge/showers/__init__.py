@@ -6,6 +6,7 @@ from caloforge.showers.files import (
     ShowerFile,
     Split,
     open_showers,
+    read_part,
     read_showers,
     write_showers,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "convert_file",
     "inspect_file",
     "open_showers",
+    "read_part",
     "read_showers",
     "split_file",
     "write_showers",

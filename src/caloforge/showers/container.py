@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.detector import Detector
-from caloforge.errors import ShowersError
+from caloforge.errors import DetectorError, ShowersError
 
 if TYPE_CHECKING:
     from caloforge.showers.formats import FormatName
@@ -140,6 +140,27 @@ class Showers:
         total = layers.sum(axis=1, keepdims=True)
         fractions: FloatArray = np.divide(layers, total, out=np.zeros_like(layers), where=total > 0)
         return fractions
+
+    def restricted(self, detector: Detector) -> Showers:
+        """The same showers in some of the layers alone.
+
+        Args:
+            detector: Has layers of this detector, and no others.
+
+        Raises:
+            DetectorError: It has a layer that this detector does not have.
+        """
+        if self.detector.same_readout(detector):
+            return self
+        have = self.detector.layers
+        strangers = [layer for layer in detector.layers if layer not in have]
+        if strangers:
+            msg = f"detector: showers in {self.detector.name!r} are not in {detector.name!r}"
+            raise DetectorError(msg)
+        chosen = [have.index(layer) for layer in detector.layers]
+        cells = np.concatenate([np.r_[self.detector.slices[i]] for i in chosen])
+        overflow = None if self.overflow is None else self.overflow[:, chosen]
+        return replace(self, detector=detector, deposits=self.deposits[:, cells], overflow=overflow)
 
     def write(self, path: str | Path, *, format: FormatName | None = None) -> None:  # noqa: A002
         """Write to a file, which appears whole or not at all.

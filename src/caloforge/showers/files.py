@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -15,13 +16,21 @@ from numpy.typing import NDArray
 
 from caloforge.atomic import check_new, reason, replacing
 from caloforge.detector import Detector, detector_from_json, detector_to_json, load_detector
-from caloforge.errors import FileFormatError
+from caloforge.errors import FileFormatError, ParticleError
 from caloforge.particles import particle_name
 from caloforge.showers.container import Showers
 from caloforge.showers.disk import Disk
 from caloforge.showers.formats import FORMATS, OPTIONAL, Format, FormatName, choose_format
 
-__all__ = ["ShowerFile", "ShowerSink", "Split", "open_showers", "read_showers", "write_showers"]
+__all__ = [
+    "ShowerFile",
+    "ShowerSink",
+    "Split",
+    "open_showers",
+    "read_part",
+    "read_showers",
+    "write_showers",
+]
 
 Split = Literal["train", "validation", "test"]
 _SPLITS: dict[str, int] = {"train": 0, "validation": 1, "test": 2}
@@ -249,6 +258,28 @@ def read_showers(
             raise FileFormatError(msg)
         showers = file.read(start, stop)
         return showers if split is None else showers[file.rows_of(split)[start:stop]]
+
+
+def read_part(path: str | Path, split: Split, particle: str) -> Showers:
+    """Read the train, validation or test rows of a file of one particle.
+
+    Args:
+        path: HDF5 file in one of the formats.
+        split: Which rows.
+        particle: PDG name that the file must have, if it has any; the showers get it.
+
+    Raises:
+        FileFormatError: The file is wrong or has no such rows.
+        ParticleError: The showers are of another particle.
+    """
+    showers = read_showers(path, split=split)
+    if showers.particle and showers.particle != particle:
+        msg = f"particle: {path} holds {showers.particle}, not {particle}"
+        raise ParticleError(msg)
+    if not len(showers):
+        msg = f"file {path}: has no {split} rows; split it first (caloforge data split)"
+        raise FileFormatError(msg)
+    return replace(showers, particle=particle)
 
 
 def write_showers(

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from caloforge.detector import Detector
-from caloforge.errors import FileFormatError, ParticleError, TrainingError
+from caloforge.errors import ParticleError, TrainingError
 from caloforge.models.system import Batch, Setting
 from caloforge.particles import particle_name
 from caloforge.random import Purpose, shower_rng
 from caloforge.runtime.card import Training, file_sha256
-from caloforge.showers import Showers, Split, read_showers
+from caloforge.showers import Showers, Split, read_part
 
 __all__ = ["TrainingData", "mirror_images"]
+
+_PARTS: tuple[Split, ...] = ("train", "validation")
 
 
 @dataclass(frozen=True)
@@ -71,17 +73,17 @@ class TrainingData:
             msg = f"particle: got {', '.join(names)}; name each once"
             raise ParticleError(msg)
         parts = [
-            [
-                _rows(Path(file), split, name, readout)
-                for file, name in zip(files, names, strict=True)
-            ]
-            for split in ("train", "validation")
+            [read_part(file, split, name) for file, name in zip(files, names, strict=True)]
+            for split in _PARTS
         ]
-        detector = parts[0][0].detector
+        detector = readout(parts[0][0].detector)
         for file, part in zip(files, parts[0], strict=True):
-            if not part.detector.same_readout(detector):
-                msg = f"data: {file} is of {part.detector.name!r}, {files[0]} of {detector.name!r}"
+            if not part.detector.same_readout(parts[0][0].detector):
+                msg = (
+                    f"data: {file} is of another detector ({part.detector.name!r}) than {files[0]}"
+                )
                 raise TrainingError(msg)
+        parts = [[each.restricted(detector) for each in part] for part in parts]
         energies = np.concatenate([part.energy for part in parts[0]])
         span = float(f"{energies.min():.3g}"), float(f"{energies.max():.3g}")
         return cls(
@@ -160,21 +162,3 @@ def mirror_images(detector: Detector) -> NDArray[np.int64]:
 
 def _identity(detector: Detector) -> NDArray[np.int64]:
     return np.arange(detector.n_cells, dtype=np.int64)[None]
-
-
-def _rows(
-    path: Path, split: Split, particle: str, readout: Callable[[Detector], Detector]
-) -> Showers:
-    showers = read_showers(path, split=split)
-    if showers.particle and showers.particle != particle:
-        msg = f"particle: {path} holds {showers.particle}, not {particle}"
-        raise ParticleError(msg)
-    if not len(showers):
-        msg = f"file {path}: has no {split} rows; split it first (caloforge data split)"
-        raise FileFormatError(msg)
-    part = readout(showers.detector)
-    if part is not showers.detector:
-        chosen = [showers.detector.layers.index(layer) for layer in part.layers]
-        cells = np.concatenate([np.r_[showers.detector.slices[i]] for i in chosen])
-        return Showers(part, showers.energy, showers.deposits[:, cells], particle)
-    return Showers(part, showers.energy, showers.deposits, particle)

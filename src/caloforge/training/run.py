@@ -92,7 +92,9 @@ class Run:
         if folder.exists():
             msg = f"output {folder}: exists already; go on with it (--resume) or choose another"
             raise OutputError(msg)
-        run = cls(folder, recipe, setting, training, " ".join(sys.argv[1:]), _environment(recipe))
+        # With all settings: a preset may change from version to version.
+        full = recipe.model_copy(update={"settings": recipe.config.model_dump(mode="json")})
+        run = cls(folder, full, setting, training, " ".join(sys.argv[1:]), _environment(recipe))
         folder.mkdir()
         write_text(folder / "recipe.yaml", recipe.to_yaml())
         write_text(folder / _ABOUT, json.dumps(run.about(), indent=1) + "\n")
@@ -144,7 +146,6 @@ class Run:
         return {
             "caloforge": __version__,
             "recipe": self.recipe.model_dump(mode="json"),
-            "config": self.recipe.config.model_dump(mode="json"),
             "setting": {
                 "detector": json.loads(detector_to_json(self.setting.detector)),
                 "particles": list(self.setting.particles),

@@ -23,8 +23,8 @@ from caloforge.errors import ShowersError
 from caloforge.evaluation.comparison import (
     Comparison,
     Curve,
-    Histogram,
     Mixture,
+    Overlay,
     compare_summaries,
 )
 from caloforge.evaluation.summary import OCCUPIED, EnergySlice, Summary, slice_edges
@@ -188,7 +188,7 @@ def _describe_sample(summary: Summary, mixture: Mixture) -> Json:
     }
 
 
-def _describe_histogram(histogram: Histogram) -> Json:
+def _describe_histogram(histogram: Overlay) -> Json:
     return {
         "edges": _rounded(histogram.edges, 6),
         "showers": _describe_curve(histogram.showers),

@@ -1,0 +1,188 @@
+"""What is judged, and what it is judged against: showers with a name, from files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.errors import ShowersError
+from caloforge.evaluation.results import FLOOR, SampleInfo
+from caloforge.random import check_seed
+from caloforge.runtime.card import file_sha256
+from caloforge.showers import ShowerFile, Showers, Split
+
+__all__ = ["Reference", "Sample", "load_reference", "load_sample", "name_particle"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Showers, and which they are.
+
+    Attributes:
+        name: What tables call them.
+        showers: The showers.
+        info: Where they are from.
+    """
+
+    name: str
+    showers: Showers
+    info: SampleInfo
+
+    def rows(self, rows: slice | NDArray[np.integer], words: str) -> Sample:
+        """Some of the showers; ``words`` say which."""
+        showers = self.showers[rows]
+        return replace(self, showers=showers, info=_info(self.info, showers, words))
+
+    def of(self, particle: str) -> Sample:
+        """The same showers, now known to be of this particle."""
+        return replace(
+            self,
+            showers=replace(self.showers, particle=particle),
+            info=self.info.model_copy(update={"particle": particle}),
+        )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Geant4 showers, in three parts that have none in common but what is said.
+
+    Attributes:
+        sample: What is compared with.
+        floor: Further showers, judged like a generator.
+        training: Showers that generators may have been made from, none of which is in the sample;
+            None where they are not known. The floor is part of them.
+    """
+
+    sample: Sample
+    floor: Sample
+    training: Showers | None
+
+
+def load_sample(path: str | Path, name: str | None = None) -> Sample:
+    """Read a file of showers to judge.
+
+    Args:
+        path: File of showers.
+        name: What to call it; by default the name of the file.
+
+    Raises:
+        FileFormatError: The file is missing, damaged or not in a known format.
+        ShowersError: A value is negative, infinite or not a number.
+    """
+    path = Path(path)
+    with ShowerFile(path) as file:
+        (showers,) = _read(file, [np.ones(len(file), dtype=np.bool_)])
+        info = _info(_about(file), showers, "all")
+    return Sample(name or path.stem, showers, info)
+
+
+def load_reference(path: str | Path, *, seed: int, rows: Split | None = None) -> Reference:
+    """Read Geant4 showers, and set those aside that the floor is made from.
+
+    Where the file is split, the reference is its test rows, so that nothing was ever fitted on
+    them, and the floor is of its train rows. Where it is not, half of the rows, chosen at random,
+    are the reference and the other half the floor.
+
+    Args:
+        path: File of Geant4 showers.
+        seed: Seed of the choice.
+        rows: Which rows of a file that is split are the reference; the floor is of its train rows,
+            or of its test rows where the reference is the train rows.
+
+    Raises:
+        CaloforgeError: The file cannot be read, or has too few showers.
+    """
+    path = Path(path)
+    with ShowerFile(path) as file:
+        about = _about(file)
+        if rows is None and file.split is None:
+            rng = np.random.Generator(np.random.Philox(key=[check_seed(seed), 99]))
+            half = np.zeros(len(file), dtype=np.bool_)
+            half[rng.permutation(len(file))[: len(file) // 2]] = True
+            masks, words = (half, ~half), ("half, at random", "the other half")
+        else:
+            names: tuple[Split, Split] = (rows or "test", "test" if rows == "train" else "train")
+            masks = (file.rows_of(names[0]), file.rows_of(names[1]))
+            words = (f"{names[0]} rows", f"{names[1]} rows")
+        parts = _read(file, masks)
+    first, second = (
+        Sample(name, part, _info(about, part, text))
+        for name, part, text in zip(("Geant4", FLOOR), parts, words, strict=True)
+    )
+    if min(len(first.showers), len(second.showers)) < 100:
+        msg = (
+            f"reference {path}: has {len(first.showers)} showers to compare with and "
+            f"{len(second.showers)} for the floor, must have at least 100 of both"
+        )
+        raise ShowersError(msg)
+    return Reference(first, second, parts[1] if words[1] == "train rows" else None)
+
+
+def _read(file: ShowerFile, masks: Sequence[NDArray[np.bool_]]) -> list[Showers]:
+    """Energies and deposits of the rows of each mask: no more in memory than these."""
+    counts = [int(mask.sum()) for mask in masks]
+    energies = [np.empty(count) for count in counts]
+    deposits = [np.empty((count, file.detector.n_cells), np.float32) for count in counts]
+    filled = [0] * len(masks)
+    start = 0
+    for block in file.blocks():
+        for i, mask in enumerate(masks):
+            rows = mask[start : start + len(block)]
+            into = slice(filled[i], filled[i] + int(rows.sum()))
+            energies[i][into] = block.energy[rows]
+            deposits[i][into] = block.deposits[rows]
+            filled[i] = into.stop
+        start += len(block)
+    return [
+        Showers(file.detector, energy, cells, file.particle)
+        for energy, cells in zip(energies, deposits, strict=True)
+    ]
+
+
+def name_particle(
+    reference: Reference, samples: Sequence[Sample]
+) -> tuple[Reference, list[Sample]]:
+    """Files that do not say which particle they hold are taken to hold that of the others.
+
+    Raises:
+        ShowersError: The reference does not say, and the others hold several.
+    """
+    particle = reference.sample.showers.particle
+    if not particle:
+        known = sorted({sample.showers.particle for sample in samples} - {""})
+        if len(known) > 1:
+            msg = f"showers: hold {' and '.join(known)}, must all be what the reference holds"
+            raise ShowersError(msg)
+        particle = known[0] if known else ""
+        training = reference.training
+        reference = Reference(
+            reference.sample.of(particle),
+            reference.floor.of(particle),
+            None if training is None else replace(training, particle=particle),
+        )
+    return reference, [item if item.showers.particle else item.of(particle) for item in samples]
+
+
+def _about(file: ShowerFile) -> SampleInfo:
+    return SampleInfo(
+        file=file.path.name,
+        sha256=file_sha256(file.path),
+        showers=0,
+        available=len(file),
+        rows="",
+        particle=file.particle,
+        detector=file.detector.name,
+        energy=(0.0, 0.0),
+        run=file.run,
+    )
+
+
+def _info(about: SampleInfo, showers: Showers, rows: str) -> SampleInfo:
+    span = (
+        (float(showers.energy.min()), float(showers.energy.max())) if len(showers) else (0.0, 0.0)
+    )
+    return about.model_copy(update={"showers": len(showers), "rows": rows, "energy": span})

@@ -1,0 +1,392 @@
+"""LAGAN: location-aware generative adversarial networks for the image of one layer.
+
+A *stream* is the pair of networks that the authors made of it for calorimeters, as a function of
+the size of the image: in the generator a dense layer, a convolution and two locally connected
+layers; in the discriminator a convolution, three locally connected layers and features of sparsity
+and of the minibatch. :mod:`caloforge.models.calogan` runs one stream per layer of a detector. Here
+one stream alone learns one layer.
+
+The paper's own networks are for jet images of 25 x 25 cells of no given energy. What is added here
+for showers: as in CaloGAN the incident energy multiplies the noise, and the discriminator is told
+it, beside the energy of the layer, their ratio and minibatch features of the ratio.
+
+References:
+    de Oliveira, Paganini, Nachman, *Learning Particle Physics by Example: Location-Aware
+    Generative Adversarial Networks for Physics Synthesis*, arXiv:1701.05927; the streams:
+    arXiv:1712.10321, section IV A, and the authors' code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated, ClassVar, Self, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from caloforge.detector import Detector
+from caloforge.errors import DetectorError, ParticleError
+from caloforge.models.blocks import (
+    BatchNorm,
+    GlorotLinear,
+    LocallyConnected2d,
+    MinibatchDiscrimination,
+    SameConv2d,
+)
+from caloforge.models.config import Positive, SystemConfig
+from caloforge.models.system import AdversarialSystem, Batch, GeneratorNetwork, Losses, Setting
+
+__all__ = ["LAGAN", "DiscriminatorStream", "GeneratorStream", "LAGANConfig"]
+
+LEAK = 0.3  # slope of Keras' leaky ReLU
+SEED_CHANNELS = 36
+ENERGY_SCALE = 100.0  # GeV
+MEV_PER_GEV = 1000.0
+
+
+class GeneratorStream(nn.Module):
+    """From noise to the image of one layer, before the last ReLU.
+
+    Args:
+        latent: Length of the noise.
+        size: Rows and columns of the image.
+
+    Attributes:
+        unit: Factor of each cell: shape (rows, columns, 1, 1), 1 as published. The weights before
+            it could do its work; but Adam moves all weights by equal steps, and the mean deposits
+            of cells differ by a factor of 10,000.
+    """
+
+    unit: Tensor
+
+    def __init__(self, latent: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        rows, columns = size[0] + 2, size[1] + 2
+        self.seed_shape = rows, columns, SEED_CHANNELS
+        self.dense = GlorotLinear(latent, rows * columns * SEED_CHANNELS)
+        self.convolution = SameConv2d(SEED_CHANNELS, 16, (2, 2), "he_uniform")
+        self.norm = BatchNorm(16)
+        self.local_1 = LocallyConnected2d(
+            16, 6, (rows, columns), (2, 2), initialisation="he_uniform"
+        )
+        self.local_2 = LocallyConnected2d(
+            6, 1, self.local_1.size, (2, 2), bias=False, initialisation="glorot_normal"
+        )
+        self.register_buffer("unit", torch.ones(*size, 1, 1))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Paint.
+
+        Args:
+            z: Shape (N, latent).
+
+        Returns:
+            Shape (rows, columns, 1, N), GeV; some negative.
+        """
+        x = functional.leaky_relu(self._convolved_seed(z), LEAK, inplace=True)
+        x = functional.leaky_relu(self.local_1(self.norm(x)), LEAK, inplace=True)
+        image: Tensor = self.unit * self.local_2(x)
+        return image
+
+    @torch.no_grad()
+    def begin_at(self, mean: Tensor, z: Tensor) -> None:
+        """Choose the unit of each cell so that the first images have the right mean.
+
+        Args:
+            mean: Mean deposit of each cell: shape (rows * columns,), GeV.
+            z: What the first images are painted from: shape (N, latent).
+        """
+        image = self(z)
+        painted = torch.relu(image).mean(dim=3, keepdim=True)
+        # A cell that is hardly ever positive at first would get an enormous unit.
+        painted = painted.maximum(image.abs().mean(dim=3, keepdim=True) / 10)
+        self.unit *= mean.to(painted.device).reshape(painted.shape) / painted
+
+    def _convolved_seed(self, z: Tensor) -> Tensor:
+        """Dense layer and convolution: shape (rows, columns, 16, N)."""
+        weight = self.dense.weight.reshape(*self.seed_shape, -1)
+        bias = self.dense.bias.reshape(*self.seed_shape, 1)
+        # Nothing bends between the two, so that the convolution of the dense layer's matrix comes
+        # to the same: quicker where there are more showers than columns, and a constant once the
+        # network is exported.
+        if torch.compiler.is_compiling() or len(z) > weight.shape[3]:
+            return _affine(self.convolution.without_bias(weight), self.convolution(bias), z)
+        return cast("Tensor", self.convolution(_affine(weight, bias, z)))
+
+
+def _affine(weight: Tensor, bias: Tensor, z: Tensor) -> Tensor:
+    """A dense layer with images as output: shape (rows, columns, channels, N)."""
+    product = torch.addmm(bias.flatten(0, 2), weight.flatten(0, 2), z.T)
+    return product.reshape(*weight.shape[:3], -1)
+
+
+class DiscriminatorStream(nn.Module):
+    """Features of the image of one layer.
+
+    They are what the convolutions make of it, minibatch features of that, the fraction of cells
+    hit, and minibatch features of that fraction. The fraction is a step function of the deposits:
+    as in the published code no gradient goes through it.
+
+    Args:
+        size: Rows and columns of the image.
+
+    Attributes:
+        features: Number of features.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.convolution = SameConv2d(1, 64, (2, 2))
+        self.local_1 = LocallyConnected2d(64, 16, size, (3, 3), stride=(1, 2), padding=1)
+        self.norm_1 = BatchNorm(16)
+        self.local_2 = LocallyConnected2d(16, 8, self.local_1.size, (2, 2), padding=1)
+        self.norm_2 = BatchNorm(8)
+        self.local_3 = LocallyConnected2d(8, 8, self.local_2.size, (2, 2), stride=(1, 2), padding=1)
+        self.norm_3 = BatchNorm(8)
+        flat = 8 * self.local_3.size[0] * self.local_3.size[1]
+        self.among_images = MinibatchDiscrimination(flat)
+        self.among_sparsities = MinibatchDiscrimination(1)
+        self.features = flat + self.among_images.features + 1 + self.among_sparsities.features
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Look at a batch.
+
+        Args:
+            image: Shape (rows, columns, 1, N), GeV.
+
+        Returns:
+            Shape (N, features).
+        """
+        x = functional.leaky_relu(self.convolution(image), LEAK, inplace=True)
+        x = self.norm_1(functional.leaky_relu(self.local_1(x), LEAK, inplace=True))
+        x = self.norm_2(functional.leaky_relu(self.local_2(x), LEAK, inplace=True))
+        x = self.norm_3(functional.leaky_relu(self.local_3(x), LEAK, inplace=True))
+        x = x.flatten(0, 2).T
+        sparsity = (image > 0).float().mean(dim=(0, 1, 2))[:, None]
+        among = torch.tanh(self.among_images(x)), torch.tanh(self.among_sparsities(sparsity))
+        return torch.cat([x, among[0], sparsity, among[1]], dim=1)
+
+
+class LAGANGenerator(GeneratorNetwork):
+    """From noise and incident energy to the deposits of one layer.
+
+    Args:
+        latent: Length of the noise.
+        size: Rows and columns of the layer.
+    """
+
+    def __init__(self, latent: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.noise = latent
+        self.stream = GeneratorStream(latent, size)
+
+    def forward(self, z: Tensor, energy: Tensor, label: Tensor) -> Tensor:  # noqa: ARG002
+        """Make showers; see :meth:`GeneratorNetwork.forward`."""
+        image = torch.relu(self.stream(self.scaled(z, energy)))
+        return MEV_PER_GEV * image.flatten(0, 2).T
+
+    def scaled(self, z: Tensor, energy: Tensor) -> Tensor:
+        """Noise times energy, as it goes into the stream: shape (N, noise)."""
+        return z * (energy / ENERGY_SCALE)
+
+
+class LAGANDiscriminator(nn.Module):
+    """Tells Geant4's images of one layer from the generator's.
+
+    Args:
+        size: Rows and columns of the layer.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+        self.stream = DiscriminatorStream(size)
+        self.among_ratios = MinibatchDiscrimination(1)
+        self.head = GlorotLinear(self.stream.features + 3 + self.among_ratios.features, 1)
+
+    def forward(self, deposits: Tensor, energy: Tensor) -> Tensor:
+        """Look at a batch.
+
+        Args:
+            deposits: Shape (N, n_cells), MeV.
+            energy: Incident energy: shape (N, 1), GeV.
+
+        Returns:
+            Logit of being Geant4's: shape (N,).
+        """
+        image = (deposits / MEV_PER_GEV).T.reshape(*self.size, 1, -1)
+        in_layer = deposits.sum(dim=1, keepdim=True) / MEV_PER_GEV
+        ratio = in_layer / energy
+        features = [
+            self.stream(image),
+            in_layer / 10,
+            energy / ENERGY_SCALE,
+            ratio,
+            torch.tanh(self.among_ratios(ratio)),
+        ]
+        return cast("Tensor", self.head(torch.cat(features, dim=1))[:, 0])
+
+
+class LAGANConfig(SystemConfig):
+    """Settings of LAGAN; the defaults are those of its paper's code."""
+
+    system: ClassVar[str] = "lagan"
+
+    epochs: Annotated[int, Field(ge=1, description="times through all train rows")] = 50
+    batch_size: Annotated[int, Field(ge=2, description="showers of one step")] = 100
+    layer: Annotated[int, Field(ge=0, description="layer of the detector to learn, from 0")] = 0
+    latent: Annotated[int, Field(ge=1, description="length of the noise")] = 200
+    learning_rate_generator: Annotated[Positive, Field(description="of Adam, generator")] = 2e-4
+    learning_rate_discriminator: Annotated[
+        Positive, Field(description="of Adam, discriminator")
+    ] = 2e-4
+    generator_steps: Annotated[
+        int, Field(ge=1, description="steps of the generator in one iteration")
+    ] = 2
+    settled_fakes: Annotated[
+        bool, Field(description="show the discriminator the generator in evaluation mode")
+    ] = True
+    begin_at_mean: Annotated[
+        bool, Field(description="begin with the mean of the train rows as unit of each cell")
+    ] = False
+    wrong_labels: Annotated[
+        float,
+        Field(ge=0, lt=0.5, description="share of showers that the discriminator is lied to about"),
+    ] = 0.05
+
+    @classmethod
+    def presets(cls) -> dict[str, Self]:
+        """``paper``: as published; ``cpu``: less noise, for an hour on two cores."""
+        return {"paper": cls(), "cpu": cls(latent=64)}
+
+
+class LAGAN(AdversarialSystem):
+    """The images of one layer.
+
+    Args:
+        config: Settings.
+        setting: A detector of one rectangular layer, as :meth:`readout` returns; one particle.
+
+    Raises:
+        DetectorError: The detector has more than one layer, or its layer is not rectangular.
+        ParticleError: There is more than one particle.
+    """
+
+    config_type = LAGANConfig
+    generator: LAGANGenerator
+
+    def __init__(self, config: LAGANConfig, setting: Setting) -> None:
+        super().__init__(config, setting)
+        sizes = image_sizes(setting.detector, "lagan")
+        if len(sizes) > 1:
+            msg = f"detector: got {len(sizes)} layers, lagan learns one; give it LAGAN.readout(...)"
+            raise DetectorError(msg)
+        if len(setting.particles) > 1:
+            msg = f"particles: got {', '.join(setting.particles)}, lagan learns one; train one each"
+            raise ParticleError(msg)
+        self.config: LAGANConfig = config
+        self.generator_steps = config.generator_steps
+        self.settled_fakes = config.settled_fakes
+        self.generator = LAGANGenerator(config.latent, sizes[0])
+        self.discriminator = LAGANDiscriminator(sizes[0])
+
+    @classmethod
+    def readout(cls, config: SystemConfig, detector: Detector) -> Detector:
+        """The layer that the settings name, as a detector of its own.
+
+        Raises:
+            DetectorError: There is no such layer, or it is not rectangular.
+        """
+        index = config.layer if isinstance(config, LAGANConfig) else 0
+        if index >= detector.n_layers:
+            msg = (
+                f"layer: got {index}, but {detector.name!r} has {detector.n_layers} layers; "
+                f"choose from 0 to {detector.n_layers - 1}"
+            )
+            raise DetectorError(msg)
+        one = replace(
+            detector,
+            name=f"{detector.name}-layer-{index}",
+            layers=detector.layers[index : index + 1],
+        )
+        image_sizes(one, "lagan")
+        return one
+
+    def prepare(self, train: Batch) -> None:
+        """Choose the units of the cells, if wanted."""
+        if self.config.begin_at_mean:
+            z, some = first_conditions(train, self.generator.noise)
+            mean = train.deposits.mean(dim=0) / MEV_PER_GEV
+            self.generator.stream.begin_at(mean, self.generator.scaled(z, some.energy))
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Adam for each of the two."""
+        return {
+            "generator": adam(self.generator, self.config.learning_rate_generator),
+            "discriminator": adam(self.discriminator, self.config.learning_rate_discriminator),
+        }
+
+    def conditions(self, real: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Energies uniform over the range, of the one particle."""
+        return uniform_energies(self.setting, real, rng), torch.zeros_like(real.label)
+
+    def critic_losses(
+        self, real: Batch, fake: Batch, rng: torch.Generator
+    ) -> Iterator[tuple[str, Losses]]:
+        """A step on real showers only, then one on generated ones only.
+
+        Batches are not mixed: minibatch features and batch normalisation look at whole batches.
+        """
+        for name, batch, truth in (("real", real, 1.0), ("fake", fake, 0.0)):
+            wrong = torch.rand(len(batch), generator=rng) < self.config.wrong_labels
+            target = torch.where(wrong, 1 - truth, truth)
+            logit = self.discriminator(batch.deposits, batch.energy)
+            yield "discriminator", {name: cross_entropy(logit, target)}
+
+    def generator_loss(self, fake: Batch, rng: torch.Generator) -> Losses:  # noqa: ARG002
+        """Pass for Geant4."""
+        logit = self.discriminator(fake.deposits, fake.energy)
+        return {"adversarial": cross_entropy(logit, torch.ones(len(fake)))}
+
+
+def image_sizes(detector: Detector, system: str) -> list[tuple[int, int]]:
+    """Rows and columns of each layer.
+
+    Raises:
+        DetectorError: A layer is not rectangular.
+    """
+    if not detector.is_rectangular:
+        msg = (
+            f"detector: {detector.name!r} has layers that are not rectangular; {system} paints "
+            "images, use a detector of rectangular cells such as 'calogan'"
+        )
+        raise DetectorError(msg)
+    return [layer.shape for layer in detector.layers]
+
+
+def adam(network: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+    """Adam with the momentum of DCGAN, 0.5."""
+    return torch.optim.Adam(network.parameters(), lr=learning_rate, betas=(0.5, 0.999), fused=True)
+
+
+def uniform_energies(setting: Setting, like: Batch, rng: torch.Generator) -> Tensor:
+    """Incident energies, uniform over the range of the setting: shape (N, 1), GeV."""
+    low, high = setting.energy_range
+    energy = low + (high - low) * torch.rand(len(like), 1, generator=rng)
+    return energy.to(like.energy.device)
+
+
+def first_conditions(train: Batch, noise: int) -> tuple[Tensor, Batch]:
+    """Noise, shape (1024, noise), and rows to take energies and labels from; always the same."""
+    z = torch.randn(1024, noise, generator=torch.Generator().manual_seed(0))
+    rows = torch.linspace(0, len(train) - 1, len(z)).long()
+    return z.to(train.energy.device), train[rows]
+
+
+def cross_entropy(logit: Tensor, target: Tensor) -> Tensor:
+    """Binary cross-entropy: logits of being Geant4's against the truth, both of shape (N,)."""
+    target = target.to(logit.device)
+    return functional.binary_cross_entropy_with_logits(logit.float(), target)
