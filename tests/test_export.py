@@ -426,9 +426,7 @@ class TestRun:
             export_run(run, tmp_path / "model", particle="gamma", test_data=data[0])
         voxels = tmp_path / "voxels.h5"
         split_file(FIXTURES / "gamma-lar-voxels.h5", voxels, fractions=(0.5, 0.2, 0.3))
-        with pytest.raises(
-            DetectorError, match="showers in 'lar-voxels' are not in 'last"
-        ):
+        with pytest.raises(DetectorError, match="showers in 'lar-voxels' are not in 'last"):
             export_run(run, tmp_path / "model", particle="gamma", test_data=voxels)
         assert not (tmp_path / "model").exists()
         export_run(run, tmp_path / "model", particle=22, test_data=data[1])

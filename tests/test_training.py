@@ -404,6 +404,24 @@ class TestRecipes:
         changed = Recipe.read(tmp_path / "r.yaml", seed=9, settings={"batch_size": 4})
         assert (changed.seed, changed.config.epochs, changed.config.batch_size) == (9, 7, 4)
 
+    def test_command(self, split: dict[str, Path], cli: Cli, tmp_path: Path) -> None:
+        asked = recipe(
+            split,
+            system="atlas-vae",
+            settings={"encoder": [8, 4], "batch_norm": True, "epochs": 1, "batch_size": 4},
+            budget="2m",
+            augment=False,
+            threads=0,
+        )
+        words = asked.command().split()
+        assert words[:3] == ["caloforge", "train", "atlas-vae"]
+        assert words.count("--encoder") == 2
+        words[words.index("eplus.h5")] = str(split["eplus"])
+        assert cli(*words[1:], "-o", tmp_path / "run", "--quiet").code == 0
+        made = Run.open(tmp_path / "run").recipe
+        assert made.config == asked.config
+        assert made.model_dump(exclude={"settings"}) == asked.model_dump(exclude={"settings"})
+
     def test_files_that_are_no_recipes(self, tmp_path: Path) -> None:
         (tmp_path / "list.yaml").write_text("- 1\n")
         (tmp_path / "broken.yaml").write_text("{a: [")

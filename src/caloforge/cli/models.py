@@ -30,15 +30,13 @@ def list_(*, json: Json = False) -> None:
 
     cards = [load_card(name) for name in artefact_names()]
     table = Table(box=None)
-    for column in ("model", "particle", "detector", "E / GeV", "showers/s", *_COLUMNS.values()):
+    for column in ("model", "E / GeV", "showers/s", *_COLUMNS.values()):
         table.add_column(column, no_wrap=True)
     for card in cards:
         low, high = card.energy_range
         speed = card.speed.get("showers_per_second")
         table.add_row(
             card.name,
-            card.particle,
-            str(card.detector.get("name", "")),
             f"{low:g}-{high:g}",
             "" if speed is None else f"{speed:,.0f}",
             *(_number(card, name) for name in _COLUMNS),

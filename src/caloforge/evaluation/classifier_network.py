@@ -16,7 +16,7 @@ from caloforge.evaluation.classifier_protocols import Training
 
 __all__ = ["Sample", "Trained", "build_network", "find_device", "train_network"]
 
-_ROWS_AT_ONCE = 10_000
+_ROWS_AT_ONCE = 2_000
 _MOST_ROTATED = 8192
 # Added to the variance of each principal component, in units of that of a standardised input:
 # directions in which few showers tell anything are not blown up.

@@ -108,7 +108,7 @@ def export_run(
         system=found.recipe.system,
         config=found.recipe.config.model_dump(mode="json"),
         training=found.training,
-        command=f"caloforge {found.command}",
+        command=found.recipe.command(),
         seed=found.recipe.seed,
         wall_time=found.wall_time,
         machine=found.machine,

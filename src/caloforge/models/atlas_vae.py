@@ -154,15 +154,17 @@ class AtlasVAEConfig(SystemConfig):
                 decay="cosine",
             ),
             "cpu": layers.changed(
-                epochs=200,
+                epochs=300,
                 batch_size=256,
                 reconstruction="likelihood",
                 latent=24,
                 encoder=(512, 256),
                 decoder=(256, 256),
                 couplings=6,
+                kl_weight=0.5,
                 total_weight=0.0,
                 fraction_weight=0.0,
+                learning_rate=2e-3,
                 decay="cosine",
             ),
         }

@@ -13,6 +13,7 @@ References:
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -53,8 +54,8 @@ class CouplingPrior(nn.Module):
     def log_density(self, code: Tensor, condition: Tensor) -> Tensor:
         """Logarithm of the density: shape (N,), for codes of shape (N, width)."""
         total = torch.zeros_like(code[:, 0])
-        for coupling in reversed(self.couplings):
-            code, steepness = coupling.inverse(code, condition)
+        for coupling in reversed(list(self.couplings)):
+            code, steepness = cast("_Coupling", coupling).inverse(code, condition)
             total = total - steepness
         return total - 0.5 * (code**2).sum(dim=1) - 0.5 * self.width * math.log(2 * math.pi)
 

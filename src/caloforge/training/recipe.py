@@ -19,6 +19,7 @@ from caloforge.training.selection import Criterion
 
 __all__ = ["Recipe", "recipe_names"]
 
+_OPTIONS = ("seed", "budget", "choose_by", "validate_every", "augment", "precision")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 
 
@@ -128,6 +129,28 @@ class Recipe(BaseModel):
         """
         config_type = system_type(self.system).config_type
         return config_type.preset(self.preset).changed(**self.settings)
+
+    def command(self) -> str:
+        """The command that does this, with files by their names, without where they lie."""
+        base = system_type(self.system).config_type.preset(self.preset).model_dump()
+        changed = {
+            key: value for key, value in self.config.model_dump().items() if value != base[key]
+        }
+        for key in _OPTIONS:
+            value = getattr(self, key)
+            if value != type(self).model_fields[key].default:
+                changed[key] = f"{value:g}s" if key == "budget" else value
+        words = ["caloforge", "train", self.system, "--preset", self.preset]
+        for particle, file in zip(self.particles, self.data, strict=False):
+            words += ["--particle", particle, "--data", file.name]
+        for key, value in changed.items():
+            option = key.replace("_", "-")
+            if isinstance(value, bool):
+                words.append(f"--{option}" if value else f"--no-{option}")
+            else:
+                values = value if isinstance(value, tuple) else (value,)
+                words += [word for each in values for word in (f"--{option}", str(each))]
+        return " ".join(words)
 
     def to_yaml(self) -> str:
         """The text of a recipe file."""

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,7 +42,6 @@ class Run:
         recipe: What was asked for.
         setting: What the system is trained for.
         training: The rows that it learns from.
-        command: The command that began it.
         environment: Versions, system, processor.
     """
 
@@ -51,7 +49,6 @@ class Run:
     recipe: Recipe
     setting: Setting
     training: tuple[Training, ...]
-    command: str
     environment: Mapping[str, Any]
 
     @property
@@ -94,7 +91,7 @@ class Run:
             raise OutputError(msg)
         # With all settings: a preset may change from version to version.
         full = recipe.model_copy(update={"settings": recipe.config.model_dump(mode="json")})
-        run = cls(folder, full, setting, training, " ".join(sys.argv[1:]), _environment(recipe))
+        run = cls(folder, full, setting, training, _environment(recipe))
         folder.mkdir()
         write_text(folder / "recipe.yaml", recipe.to_yaml())
         write_text(folder / _ABOUT, json.dumps(run.about(), indent=1) + "\n")
@@ -120,7 +117,6 @@ class Run:
                     (setting["energy_range"][0], setting["energy_range"][1]),
                 ),
                 tuple(Training.model_validate(item) for item in about["training"]),
-                about["command"],
                 about["environment"],
             )
         except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
@@ -152,7 +148,6 @@ class Run:
                 "energy_range": list(self.setting.energy_range),
             },
             "training": [item.model_dump(mode="json") for item in self.training],
-            "command": self.command,
             "environment": dict(self.environment),
         }
 

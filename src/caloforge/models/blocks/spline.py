@@ -100,8 +100,10 @@ class Spline:
 
 
 def _edges(parameters: Tensor, bins: int, bound: float) -> Tensor:
-    """Edges of bins from -bound to bound, each of a least size."""
-    sizes = _LEAST + (1.0 - _LEAST * bins) * torch.softmax(parameters, dim=1)
-    edges = 2.0 * bound * torch.cumsum(sizes, dim=1)[:, :-1] - bound
+    """Edges of bins from -bound to bound: sizes are a softmax, but none is below the least."""
+    reached = torch.cumsum(torch.exp(parameters), dim=1)
+    inner = reached[:, :-1] / reached[:, -1:]
+    least = _LEAST * torch.arange(1, bins, device=parameters.device)[:, None]
+    edges = 2.0 * bound * (least + (1.0 - _LEAST * bins) * inner) - bound
     ends = torch.full_like(edges[:, :1], bound)
     return torch.cat([-ends, edges, ends], dim=1)
