@@ -120,6 +120,8 @@ def test_presets_are_the_published_settings() -> None:
         assert CaloGANConfig.preset(name) == paper.changed(classes=name)
     cpu = CaloGANConfig.preset("cpu")
     assert (cpu.latent, cpu.attention, cpu.lambda_energy) == (64, True, 0.05)
+    assert cpu.begin_at_mean
+    assert not cpu.settled_fakes
     for group in system().optimizers()["discriminator"].param_groups:
         assert (group["lr"], group["betas"]) == (2e-5, (0.5, 0.999))
     for group in system().optimizers()["generator"].param_groups:

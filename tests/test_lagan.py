@@ -203,6 +203,21 @@ def test_the_layer_is_chosen_by_the_settings() -> None:
         LAGAN.readout(LAGANConfig(), load_detector("lar-voxels"))
 
 
+def test_presets() -> None:
+    """The paper's code: 200 numbers of noise, 100 showers, equal rates, one label in 20 wrong."""
+    paper = LAGANConfig.preset("paper")
+    assert (paper.latent, paper.batch_size, paper.epochs) == (200, 100, 50)
+    assert paper.learning_rate_generator == paper.learning_rate_discriminator == 2e-4
+    assert (paper.generator_steps, paper.wrong_labels, paper.begin_at_mean) == (2, 0.05, False)
+    cpu = LAGANConfig.preset("cpu")
+    lagan = LAGAN(cpu, Setting(detector((3, 4)), ("e+",), (1.0, 100.0)))
+    assert (lagan.generator.noise, lagan.generator_steps, lagan.settled_fakes) == (64, 1, False)
+    train = showers(3000, 12)
+    lagan.prepare(train)
+    made = lagan.generator(torch.randn(3000, 64), train.energy, train.label).detach()
+    assert (made.mean(dim=0) / train.deposits.mean(dim=0)).log().abs().max() < 0.3
+
+
 def test_what_it_cannot_learn_is_refused() -> None:
     with pytest.raises(DetectorError, match="got 2 layers, lagan learns one"):
         system((2, 3), (2, 3))
