@@ -108,6 +108,7 @@ class CaloGANConfig(SystemConfig):
             "conditional": paper.changed(classes="conditional"),
             "acgan": paper.changed(classes="acgan"),
             "cpu": paper.changed(
+                epochs=45,
                 batch_size=64,
                 latent=64,
                 learning_rate_generator=5e-4,
