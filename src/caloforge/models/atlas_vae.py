@@ -10,14 +10,15 @@ With x a shower, E its condition and z its code, what is minimised is
 r being the total response and f_i the layer fractions. The presets:
 
 - ``paper``: the first form. Cells as fractions of the incident energy, dense layers with ELU, a
-  sigmoid at the end, sum of squared errors, a code of 10 numbers. The note does not give its
-  weights; these are ours.
+  sigmoid at the end, sum of squared errors, a code of 10 numbers. Sizes and weights are ours.
+  Weighting each cell by its variance came later, and is ``reconstruction: variance``.
 - ``layers``: the later representation. Cells normalised per layer; total response and layer
   fractions are inputs and outputs. Errors are in units of the standard deviation of each number,
   so that a cell that is always the same counts as much as one that varies.
-- ``dnncalosim``: the submission of that line to the CaloChallenge: the later representation, batch
-  normalisation and leaky ReLU, cross entropy. Its eight stages of falling learning rate are one
-  cosine here.
+- ``dnncalosim``: the submission of that line to the CaloChallenge: the later representation, leaky
+  ReLU, batch normalisation, cross entropy. In its public code the cross entropy is summed over a
+  batch of 1,000, the divergence is its mean: hence the weight. The last hidden layer is as wide as
+  what is reconstructed. Its eight stages of falling learning rate are one cosine here.
 - ``cpu``: what is shipped. Still a variational autoencoder, but its decoder says how cells are
   distributed and draws them (:mod:`~caloforge.models.atlas_vae_cells`), and its prior is learnt
   (:mod:`~caloforge.models.atlas_vae_prior`): the first three make showers that are too smooth,
@@ -66,7 +67,7 @@ class AtlasVAEConfig(SystemConfig):
         encoder: Widths of the hidden layers of the encoder.
         decoder: Widths of the hidden layers of the decoder.
         activation: Of the hidden layers.
-        batch_norm: Batch normalisation before each activation.
+        batch_norm: Batch normalisation behind each hidden layer but the last of the decoder.
         condition: Scale of the incident energy that both see.
         couplings: Couplings of the prior; 0 for a standard normal prior.
         reconstruction_weight: Of the reconstruction.
@@ -144,10 +145,10 @@ class AtlasVAEConfig(SystemConfig):
                 batch_size=1000,
                 latent=50,
                 encoder=(1500, 1000, 500, 100),
-                decoder=(100, 500, 1000, 1500),
+                decoder=(100, 500, 1000, 1500, 508),
                 activation="leaky-relu",
                 batch_norm=True,
-                reconstruction_weight=1.0,
+                reconstruction_weight=1000.0,
                 total_weight=0.0,
                 fraction_weight=0.0,
                 learning_rate=1e-2,
@@ -197,7 +198,11 @@ class AtlasVAEGenerator(GeneratorNetwork):
             else None
         )
         self.decoder = _Dense(
-            self.code + self.condition.width, config.decoder, self.form.n_parameters, config
+            self.code + self.condition.width,
+            config.decoder,
+            self.form.n_parameters,
+            activation=config.activation,
+            normalised=len(config.decoder) - 1 if config.batch_norm else 0,
         )
 
     def forward(self, z: Tensor, energy: Tensor, label: Tensor) -> Tensor:
@@ -255,8 +260,13 @@ class AtlasVAE(VariationalSystem):
         """Make the networks; see :class:`~caloforge.models.system.System`."""
         super().__init__(config, setting)
         self.generator = AtlasVAEGenerator(config, setting)
-        inputs = self.generator.form.n_seen + self.generator.condition.width
-        self.encoder = _Dense(inputs, config.encoder, 2 * config.latent, config)
+        self.encoder = _Dense(
+            self.generator.form.n_seen + self.generator.condition.width,
+            config.encoder,
+            2 * config.latent,
+            activation=config.activation,
+            normalised=len(config.encoder) if config.batch_norm else 0,
+        )
 
     def prepare(self, train: Batch) -> None:
         """Take variances and scales of what is reconstructed from the train rows."""
@@ -308,16 +318,24 @@ def _form(config: AtlasVAEConfig, setting: Setting) -> Form:
 
 
 class _Dense(nn.Module):
-    """Dense layers, each with its activation but the last."""
+    """Dense layers, each with its activation but the last; the first few are normalised."""
 
-    def __init__(self, inputs: int, widths: tuple[int, ...], outputs: int, like: AtlasVAEConfig):
+    def __init__(
+        self,
+        inputs: int,
+        widths: tuple[int, ...],
+        outputs: int,
+        *,
+        activation: str,
+        normalised: int,
+    ) -> None:
         super().__init__()
         hidden: list[nn.Module] = []
-        for width in widths:
+        for i, width in enumerate(widths):
             hidden.append(nn.Linear(inputs, width))
-            if like.batch_norm:
-                hidden.append(nn.BatchNorm1d(width))
-            hidden.append(nn.ELU() if like.activation == "elu" else nn.LeakyReLU(_LEAK))
+            hidden.append(nn.ELU() if activation == "elu" else nn.LeakyReLU(_LEAK))
+            if i < normalised:
+                hidden.append(nn.BatchNorm1d(width, eps=1e-3, momentum=0.01))  # as in Keras
             inputs = width
         self.hidden = nn.Sequential(*hidden)
         self.last = nn.Linear(inputs, outputs)
