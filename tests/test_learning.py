@@ -39,16 +39,13 @@ def showers(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("system", "budget"), [("atlas-vae", "1m"), ("calogan", "2m")])
-def test_two_minutes_on_a_thousand_showers_teach_something(
-    system: str, budget: str, showers: Path, tmp_path: Path
-) -> None:
+def test_a_minute_on_a_thousand_showers_teaches_something(showers: Path, tmp_path: Path) -> None:
     recipe = Recipe.parse(
         {
-            "system": system,
+            "system": "atlas-vae",
             "particles": ["e+"],
             "data": [showers],
-            "budget": budget,
+            "budget": "1m",
             "choose_by": "frechet",
             "threads": 1,
         }

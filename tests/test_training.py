@@ -6,6 +6,8 @@ import json
 import math
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -491,6 +493,25 @@ def test_batches_are_cut_alike() -> None:
     assert len(part) == 2
     assert part.energy.ravel().tolist() == [1.0, 2.0]
     assert len(replace(batch, energy=batch.energy[:1])) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("train", "calogan", "--particle", "e+", "--data", "x.h5"), ("export", "run")]
+)
+def test_without_what_training_needs(arguments: tuple[str, ...]) -> None:
+    """One line, no traceback; other commands do not mind."""
+    code = (
+        "import sys; pass\n"
+        "from importlib import util; known = util.find_spec\n"
+        "util.find_spec = lambda name, *more: None if name == 'torch' else known(name, *more)\n"
+        "from caloforge.cli import main; main(sys.argv[1:])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments, "-o", "nowhere"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "pip install 'caloforge[train]'" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_command_line(cli: Cli, split: dict[str, Path], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -23,7 +24,20 @@ from rich.progress import (
 )
 from rich.text import Text
 
-__all__ = ["Json", "Output", "Overwrite", "Quiet", "Resume", "Seed", "bar", "progress_line", "show"]
+from caloforge.errors import ConfigError
+
+__all__ = [
+    "Json",
+    "Output",
+    "Overwrite",
+    "Quiet",
+    "Resume",
+    "Seed",
+    "bar",
+    "need_training",
+    "progress_line",
+    "show",
+]
 
 Output = Annotated[str, Parameter(name=["--output", "-o"], help="File to make.")]
 Seed = Annotated[int, Parameter(help="Seed; the same seed gives the same showers.")]
@@ -32,7 +46,20 @@ Overwrite = Annotated[bool, Parameter(negative="", help="Replace what is there."
 Quiet = Annotated[bool, Parameter(negative="", help="No progress bar, no text.")]
 Json = Annotated[bool, Parameter(negative="", help="Print the result as JSON.")]
 
+_TRAINING = ("torch", "onnx", "onnxscript", "safetensors", "yaml")
 _stderr = Console(stderr=True)
+
+
+def need_training() -> None:
+    """Refuse to go on without what training and export need.
+
+    Raises:
+        ConfigError: Some of it is not installed.
+    """
+    missing = [name for name in _TRAINING if find_spec(name) is None]
+    if missing:
+        msg = f"training and export need {', '.join(missing)}; pip install 'caloforge[train]'"
+        raise ConfigError(msg)
 
 
 class _Rate(ProgressColumn):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from caloforge.cli.console import Json, Overwrite, Quiet, show
+from caloforge.cli.console import Json, Overwrite, Quiet, need_training, show
 
 __all__ = ["export"]
 
@@ -49,6 +49,7 @@ def _export(
     json: Json = False,
 ) -> None:
     """Make a generator for everyone of the best epoch of a training; it needs no PyTorch."""
+    need_training()
     from caloforge.energies import Spectrum
     from caloforge.export.neural import export_run
     from caloforge.runtime import load_card

@@ -13,11 +13,22 @@ import docstring_parser
 from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, create_model
 
-from caloforge.cli.console import Json, Overwrite, Quiet, Resume, progress_line, show
-from caloforge.models.config import SystemConfig
-from caloforge.models.systems import SYSTEMS, system_type
-from caloforge.training import Recipe, Run, train
-from caloforge.training.selection import Criterion
+from caloforge.cli.console import (
+    Json,
+    Overwrite,
+    Quiet,
+    Resume,
+    need_training,
+    progress_line,
+    show,
+)
+
+need_training()
+
+from caloforge.models.config import SystemConfig  # noqa: E402
+from caloforge.models.systems import SYSTEMS, system_type  # noqa: E402
+from caloforge.training import Recipe, Run, train  # noqa: E402
+from caloforge.training.selection import Criterion  # noqa: E402
 
 __all__: list[str] = []
 

@@ -155,7 +155,7 @@ class AtlasVAEConfig(SystemConfig):
                 decay="cosine",
             ),
             "cpu": layers.changed(
-                epochs=300,
+                epochs=120,
                 batch_size=256,
                 reconstruction="likelihood",
                 latent=24,
