@@ -272,7 +272,6 @@ class TestEnds:
             Run.remove(tmp_path)
 
     def test_tensorboard(self, split: dict[str, Path], tmp_path: Path) -> None:
-        pytest.importorskip("tensorboard")
         run = train(recipe(split), tmp_path / "run", tensorboard=True)
         assert list((run.folder / "tensorboard").glob("events.*"))
 

@@ -6,6 +6,7 @@ card.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, Self
@@ -19,7 +20,7 @@ __all__ = ["Positive", "SystemConfig", "explain", "suggestion"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class SystemConfig(BaseModel):
+class SystemConfig(BaseModel, ABC):
     """What every trained system has; a system's own class adds only what that system uses.
 
     Attributes:
@@ -36,9 +37,9 @@ class SystemConfig(BaseModel):
     batch_size: Annotated[int, Field(ge=2)]
 
     @classmethod
+    @abstractmethod
     def presets(cls) -> dict[str, Self]:
         """The named configurations: at least ``"paper"`` and ``"cpu"``."""
-        raise NotImplementedError
 
     @classmethod
     def preset(cls, name: str) -> Self:
