@@ -423,7 +423,7 @@ class TestPrior:
 
 
 class TestSpline:
-    @given(st.integers(0, 2**32 - 1), st.integers(2, 12), st.floats(0, 2))
+    @given(st.integers(0, 2**32 - 1), st.integers(2, 12), st.floats(0, 6))
     def test_inverse_and_slope(self, seed: int, bins: int, size: float) -> None:
         parameters = size * torch.randn(
             40, Spline.n_parameters(bins), 3, generator=rng(seed), dtype=torch.float64

@@ -117,7 +117,7 @@ def export_run(
         references=system.references,
     )
     return export_generator(
-        system.generator,
+        system.sampler,
         Path(output),
         setting=(
             found.setting

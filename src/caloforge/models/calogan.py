@@ -88,6 +88,10 @@ class CaloGANConfig(SystemConfig):
     settled_fakes: Annotated[
         bool, Field(description="show the discriminator the generator in evaluation mode")
     ] = True
+    average: Annotated[
+        float,
+        Field(ge=0, lt=1, description="decay of a running average of the generator; 0: none"),
+    ] = 0
     begin_at_mean: Annotated[
         bool, Field(description="begin with the mean of the train rows as unit of each cell")
     ] = False
@@ -247,6 +251,7 @@ class CaloGAN(AdversarialSystem):
         self.generator = CaloGANGenerator(
             config.latent, sizes, n if n > 1 else 0, attention=config.attention
         )
+        self.keep_average(config.average)
         self.discriminator = CaloGANDiscriminator(
             sizes,
             n_labels=n if config.classes == "conditional" else 0,

@@ -249,6 +249,10 @@ class LAGANConfig(SystemConfig):
     settled_fakes: Annotated[
         bool, Field(description="show the discriminator the generator in evaluation mode")
     ] = True
+    average: Annotated[
+        float,
+        Field(ge=0, lt=1, description="decay of a running average of the generator; 0: none"),
+    ] = 0
     begin_at_mean: Annotated[
         bool, Field(description="begin with the mean of the train rows as unit of each cell")
     ] = False
@@ -299,6 +303,7 @@ class LAGAN(AdversarialSystem):
         self.generator_steps = config.generator_steps
         self.settled_fakes = config.settled_fakes
         self.generator = LAGANGenerator(config.latent, sizes[0])
+        self.keep_average(config.average)
         self.discriminator = LAGANDiscriminator(sizes[0])
 
     @classmethod

@@ -10,10 +10,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from caloforge.detector import Detector
 from caloforge.models.config import SystemConfig
@@ -100,7 +101,7 @@ class System(nn.Module, ABC):
         config_type: Class of its configuration.
         config: Its configuration.
         setting: What it is trained for.
-        generator: The network that is exported.
+        generator: The network that makes showers.
         limits: What users of the generator should know that it cannot do, in sentences.
         references: Papers, for the card: ``"arXiv:1712.10321"``.
     """
@@ -114,6 +115,11 @@ class System(nn.Module, ABC):
         super().__init__()
         self.config = config
         self.setting = setting
+
+    @property
+    def sampler(self) -> GeneratorNetwork:
+        """The network that is judged and exported."""
+        return self.generator
 
     @classmethod
     def readout(cls, config: SystemConfig, detector: Detector) -> Detector:  # noqa: ARG003
@@ -152,11 +158,38 @@ class AdversarialSystem(System):
         generator_steps: Steps of the generator in one iteration.
         settled_fakes: Show the critics what the generator makes in evaluation mode, that is with
             the running statistics of its batch normalisation, as at sampling.
+        average: Running average of the generator, if one is kept.
     """
 
     critic_steps: int = 1
     generator_steps: int = 1
     settled_fakes: bool = False
+    average: AveragedModel | None
+
+    def __init__(self, config: SystemConfig, setting: Setting) -> None:
+        super().__init__(config, setting)
+        self.average = None
+
+    def keep_average(self, decay: float) -> None:
+        """Keep a running average of the generator: that is what is judged and exported then.
+
+        Two networks that learn from one another circle around the point where both are at rest,
+        and an average over the circle is nearer to it (Yazici et al., arXiv:1806.04498).
+
+        Args:
+            decay: Share of the average that is kept at each iteration; 0 for no average. It is
+                over some 1 / (1 - decay) iterations.
+        """
+        if decay:
+            average = get_ema_multi_avg_fn(decay)
+            self.average = AveragedModel(self.generator, multi_avg_fn=average, use_buffers=True)
+
+    @property
+    def sampler(self) -> GeneratorNetwork:
+        """The average of the generator, or where none is kept the generator."""
+        if self.average is None:
+            return self.generator
+        return cast("GeneratorNetwork", self.average.module)
 
     def conditions(self, real: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """What showers are asked of the generator in training: those of the real ones.

@@ -26,6 +26,10 @@ MODEL = "generator.onnx"
 # on those that it is made with, networks run on multiples of so many showers, on one thread each.
 _ROWS = 16
 
+# What a network of a few hundred cells has in hand for so many showers stays in the cache of one
+# core: a third quicker than a thousand at a time.
+_BLOCK = 256
+
 NOISE, ENERGY, DEPOSITS = "z", "energy", "deposits"
 
 
@@ -101,7 +105,7 @@ class OnnxGenerator(Generator):
             return np.empty((0, self.detector.n_cells), dtype=np.float32), None
         # Filled up with repetitions of the last shower, which are thrown away.
         rows = np.minimum(np.arange(-(-count // _ROWS) * _ROWS), count - 1)
-        step = -(-len(rows) // (_ROWS * self._threads)) * _ROWS
+        step = min(_BLOCK, -(-len(rows) // (_ROWS * self._threads)) * _ROWS)
         incident = energy.astype(np.float32).reshape(-1, 1)
 
         def make(first: int) -> NDArray[np.float32]:

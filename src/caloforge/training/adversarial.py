@@ -45,7 +45,8 @@ def adversarial_step(
                 name, terms = item
                 _minimise(terms, optimizers[name])
                 found |= {f"{name}/{term}": value.detach() for term, value in terms.items()}
-    critics = [module for module in system.children() if module is not system.generator]
+    others = system.generator, system.average
+    critics = [module for module in system.children() if module not in others]
     with _frozen(*critics):
         for _ in range(system.generator_steps):
             with precision():
@@ -53,6 +54,8 @@ def adversarial_step(
                 terms = system.generator_loss(fake, rng)
             _minimise(terms, optimizers["generator"])
             found |= {f"generator/{term}": value.detach() for term, value in terms.items()}
+    if system.average is not None:
+        system.average.update_parameters(system.generator)
     return found
 
 

@@ -212,7 +212,7 @@ class _Training:
         """Look at the validation rows, and keep this epoch if it is the best so far."""
         state = self.state
         generated = [
-            sample(self.system.generator, like, label, seed=self.recipe.seed)
+            sample(self.system.sampler, like, label, seed=self.recipe.seed)
             for label, like in enumerate(self.data.validation)
         ]
         criteria = tuple(dict.fromkeys((*_ALWAYS, self.recipe.choose_by)))

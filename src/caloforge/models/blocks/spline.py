@@ -74,11 +74,12 @@ class Spline:
         at = self._find(inside, self._y)
         slope = at.height / at.width
         bend = at.first + at.last - 2.0 * slope
-        rise = inside - at.bottom
-        a = at.height * (slope - at.first) + rise * bend
-        b = at.height * at.first - rise * bend
-        c = -slope * rise
-        root = torch.sqrt((b**2 - 4.0 * a * c).clamp(min=1e-12))
+        # The quadratic equation in u, divided by height and slope: the bins differ by powers of ten
+        # in both.
+        rise = (inside - at.bottom) / at.height
+        first, bent = at.first / slope, rise * bend / slope
+        a, b, c = 1.0 - first + bent, first - bent, -rise
+        root = torch.sqrt((b**2 - 4.0 * a * c).clamp(min=1e-30))
         u = (2.0 * c / (-b - root)).clamp(0.0, 1.0)
         x = at.left + u * at.width
         mixed = u * (1.0 - u)
