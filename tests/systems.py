@@ -81,13 +81,14 @@ class ToyAdversarial(AdversarialSystem):
         self.rate = config.learning_rate
         self.critic_steps = config.critic_steps
         self.generator = ToyGenerator(setting.detector.n_cells)
+        self.keep_average(0.9)
         self.critic = nn.Sequential(nn.Linear(setting.detector.n_cells, 8), nn.ReLU())
         self.energy_critic = nn.Linear(1, 1)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         return {
-            name: torch.optim.Adam(module.parameters(), self.rate, betas=(0.5, 0.9))
-            for name, module in self.named_children()
+            name: torch.optim.Adam(getattr(self, name).parameters(), self.rate, betas=(0.5, 0.9))
+            for name in ("generator", "critic", "energy_critic")
         }
 
     def critic_losses(

@@ -115,6 +115,8 @@ def test_presets_are_the_published_settings() -> None:
         "generator_steps": 2,
         "settled_fakes": True,
         "begin_at_mean": False,
+        "average": 0,
+        "sphere": False,
     }
     for name in ("conditional", "acgan"):
         assert CaloGANConfig.preset(name) == paper.changed(classes=name)

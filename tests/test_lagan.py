@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,6 +12,7 @@ from caloforge.detector import Detector, RectangularLayer, load_detector
 from caloforge.errors import ConfigError, DetectorError, ParticleError
 from caloforge.models.lagan import LAGAN, DiscriminatorStream, GeneratorStream, LAGANConfig
 from caloforge.models.system import Batch, Setting
+from caloforge.training.adversarial import adversarial_step
 
 
 @pytest.fixture(autouse=True)
@@ -177,6 +180,35 @@ def test_without_energy_the_noise_does_not_matter() -> None:
     torch.testing.assert_close(generator(z, energy, label), generator(2 * z, energy / 2, label))
 
 
+def test_on_the_sphere_the_length_of_the_noise_does_not_matter() -> None:
+    generator = system((3, 4), sphere=True).generator.eval()
+    z, energy = torch.randn(5, 6), torch.full((5, 1), 40.0)
+    lengths = generator.scaled(z, energy).norm(dim=1)
+    torch.testing.assert_close(lengths, torch.full((5,), 0.4 * 6**0.5))
+    label = torch.zeros(5, dtype=torch.int64)
+    torch.testing.assert_close(generator(z, energy, label), generator(3 * z, energy, label))
+    assert generator(0 * z, energy, label).isfinite().all()
+
+
+def test_the_average_of_the_generator_is_what_is_sampled() -> None:
+    """Parameters and running statistics, over all iterations; the critics do not train it."""
+    lagan = system((2, 3), average=0.75, batch_size=8)
+    optimizers, rng = lagan.optimizers(), torch.Generator().manual_seed(1)
+    expected: dict[str, torch.Tensor] = {}
+    for _ in range(4):
+        adversarial_step(lagan, showers(8, 6), optimizers, rng, nullcontext)
+        for name, value in lagan.generator.state_dict().items():
+            now = value.clone()
+            kept = 0.75 * expected[name] + 0.25 * now if name in expected else now
+            expected[name] = kept.to(value.dtype)
+    assert lagan.sampler is not lagan.generator
+    assert any((expected[k] - v).abs().max() > 0 for k, v in lagan.generator.state_dict().items())
+    for name, value in lagan.sampler.state_dict().items():
+        torch.testing.assert_close(value, expected[name], msg=name)
+    plain = system((2, 3))
+    assert plain.sampler is plain.generator
+
+
 def test_some_labels_are_wrong() -> None:
     """With all weights of the head 0, logits are 0 and each label costs log 2; with a bias of 10,
     a shower taken for Geant4's costs 0 if it is called so, and 10 if not."""
@@ -212,6 +244,8 @@ def test_presets() -> None:
     cpu = LAGANConfig.preset("cpu")
     lagan = LAGAN(cpu, Setting(detector((3, 4)), ("e+",), (1.0, 100.0)))
     assert (lagan.generator.noise, lagan.generator_steps, lagan.settled_fakes) == (64, 1, False)
+    assert lagan.generator.sphere
+    assert lagan.average is not None
     train = showers(3000, 12)
     lagan.prepare(train)
     made = lagan.generator(torch.randn(3000, 64), train.energy, train.label).detach()

@@ -57,6 +57,28 @@ def test_a_minute_on_a_thousand_showers_teaches_something(showers: Path, tmp_pat
     assert len(looks) > 3
 
 
+def test_two_minutes_teach_a_generator_against_a_discriminator(
+    showers: Path, tmp_path: Path
+) -> None:
+    """LAGAN on the last layer: CaloGAN's streams, of which the whole takes an hour."""
+    recipe = Recipe.parse(
+        {
+            "system": "lagan",
+            "particles": ["e+"],
+            "data": [showers],
+            "budget": "2m",
+            "validate_every": 4,
+            "choose_by": "separation",
+            "threads": 1,
+            "settings": {"layer": 2, "epochs": 60},
+        }
+    )
+    run = train(recipe, tmp_path / "run")
+    looks = [look["separation"] for look in run.records("validation")]
+    assert looks[0] > 0.2, looks
+    assert min(looks) < 0.6 * looks[0], looks
+
+
 def test_killed_and_resumed_it_goes_through_the_same_numbers(showers: Path, tmp_path: Path) -> None:
     """SIGKILL at no moment of our choosing, several times over."""
 

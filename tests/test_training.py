@@ -250,7 +250,7 @@ class TestEnds:
         best = min(looks, key=lambda look: float(look["frechet"]))
         assert run.best_epoch == best["epoch"]
         validation = TrainingData.load(asked.data, asked.particles).validation[0]
-        made = sample(run.load_best().generator, validation, 0, seed=asked.seed)
+        made = sample(run.load_best().sampler, validation, 0, seed=asked.seed)
         assert score([validation], [made], ["frechet"], seed=1)["frechet"] == pytest.approx(
             best["frechet"], rel=1e-6
         )

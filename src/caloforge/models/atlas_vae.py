@@ -253,6 +253,8 @@ class AtlasVAE(VariationalSystem):
     """Encoder and generator, trained together."""
 
     config_type = AtlasVAEConfig
+    limits = ("Showers that are rare in Geant4 are rarer here.",)
+    references = ("ATL-SOFT-PUB-2018-001", "doi:10.1007/s41781-023-00106-9")
     config: AtlasVAEConfig
     generator: AtlasVAEGenerator
 

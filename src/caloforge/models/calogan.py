@@ -41,17 +41,18 @@ from caloforge.models.blocks import (
 from caloforge.models.blocks.locally_connected import initialise
 from caloforge.models.config import Positive, SystemConfig
 from caloforge.models.lagan import (
-    ENERGY_SCALE,
     MEV_PER_GEV,
     DiscriminatorStream,
     GeneratorStream,
-    adam,
+    StreamGAN,
+    StreamGANConfig,
     cross_entropy,
     first_conditions,
     image_sizes,
+    noise_times_energy,
     uniform_energies,
 )
-from caloforge.models.system import AdversarialSystem, Batch, GeneratorNetwork, Losses, Setting
+from caloforge.models.system import Batch, GeneratorNetwork, Losses, Setting
 
 __all__ = ["CaloGAN", "CaloGANConfig", "CaloGANDiscriminator", "CaloGANGenerator"]
 
@@ -62,7 +63,7 @@ WRONG_CLASSES = 0.3  # share of generated showers of "acgan" that the discrimina
 Size = tuple[int, int]
 
 
-class CaloGANConfig(SystemConfig):
+class CaloGANConfig(StreamGANConfig):
     """Settings of CaloGAN; the defaults are the published ones."""
 
     system: ClassVar[str] = "calogan"
@@ -70,6 +71,9 @@ class CaloGANConfig(SystemConfig):
     epochs: Annotated[int, Field(ge=1, description="times through all train rows")] = 50
     batch_size: Annotated[int, Field(ge=2, description="showers of one step")] = 256
     latent: Annotated[int, Field(ge=1, description="length of the noise")] = 1024
+    learning_rate_discriminator: Annotated[
+        Positive, Field(description="of Adam, discriminator")
+    ] = 2e-5
     attention: Annotated[bool, Field(description="let each layer see the one before")] = True
     classes: Annotated[
         Literal["none", "conditional", "acgan"],
@@ -78,23 +82,6 @@ class CaloGANConfig(SystemConfig):
     lambda_energy: Annotated[
         float, Field(ge=0, description="weight of |deposited - incident energy|, per GeV")
     ] = 0.05
-    learning_rate_generator: Annotated[Positive, Field(description="of Adam, generator")] = 2e-4
-    learning_rate_discriminator: Annotated[
-        Positive, Field(description="of Adam, discriminator")
-    ] = 2e-5
-    generator_steps: Annotated[
-        int, Field(ge=1, description="steps of the generator in one iteration")
-    ] = 2
-    settled_fakes: Annotated[
-        bool, Field(description="show the discriminator the generator in evaluation mode")
-    ] = True
-    average: Annotated[
-        float,
-        Field(ge=0, lt=1, description="decay of a running average of the generator; 0: none"),
-    ] = 0
-    begin_at_mean: Annotated[
-        bool, Field(description="begin with the mean of the train rows as unit of each cell")
-    ] = False
 
     @classmethod
     def presets(cls) -> dict[str, Self]:
@@ -132,13 +119,21 @@ class CaloGANGenerator(GeneratorNetwork):
         sizes: Rows and columns of each layer.
         n_classes: Number of particles; 0 for no label.
         attention: Whether a layer sees the one before.
+        sphere: Whether noise is brought to the same length; see
+            :func:`~caloforge.models.lagan.noise_times_energy`.
     """
 
     def __init__(
-        self, latent: int, sizes: Sequence[Size], n_classes: int, *, attention: bool
+        self,
+        latent: int,
+        sizes: Sequence[Size],
+        n_classes: int,
+        *,
+        attention: bool,
+        sphere: bool = False,
     ) -> None:
         super().__init__()
-        self.noise = latent
+        self.noise, self.sphere = latent, sphere
         self.embedding = _embedding(n_classes, latent) if n_classes else None
         self.streams = nn.ModuleList([GeneratorStream(latent, size) for size in sizes])
         links = list(pairwise(sizes)) if attention else []
@@ -158,7 +153,7 @@ class CaloGANGenerator(GeneratorNetwork):
         """Noise times energy and particle, as it goes into the streams: shape (N, noise)."""
         if self.embedding is not None:
             z = z * self.embedding(label)
-        return z * (energy / ENERGY_SCALE)
+        return noise_times_energy(z, energy, sphere=self.sphere)
 
 
 class CaloGANDiscriminator(nn.Module):
@@ -218,7 +213,7 @@ class CaloGANDiscriminator(nn.Module):
         return self.head(x)[:, 0], None if self.class_head is None else self.class_head(x)
 
 
-class CaloGAN(AdversarialSystem):
+class CaloGAN(StreamGAN):
     """Showers in a detector of rectangular layers, of any size and number.
 
     Args:
@@ -233,11 +228,13 @@ class CaloGAN(AdversarialSystem):
     """
 
     config_type = CaloGANConfig
+    references = ("arXiv:1712.10321",)
+    config: CaloGANConfig
     generator: CaloGANGenerator
+    discriminator: CaloGANDiscriminator
 
     def __init__(self, config: CaloGANConfig, setting: Setting) -> None:
         super().__init__(config, setting)
-        self.config: CaloGANConfig = config
         n = len(setting.particles)
         if (n > 1) != (config.classes != "none"):
             msg = (
@@ -246,10 +243,12 @@ class CaloGAN(AdversarialSystem):
             )
             raise ConfigError(msg)
         sizes = image_sizes(setting.detector, "calogan")
-        self.generator_steps = config.generator_steps
-        self.settled_fakes = config.settled_fakes
         self.generator = CaloGANGenerator(
-            config.latent, sizes, n if n > 1 else 0, attention=config.attention
+            config.latent,
+            sizes,
+            n if n > 1 else 0,
+            attention=config.attention,
+            sphere=config.sphere,
         )
         self.keep_average(config.average)
         self.discriminator = CaloGANDiscriminator(
@@ -277,13 +276,6 @@ class CaloGAN(AdversarialSystem):
         means = torch.split(train.deposits.mean(dim=0) / MEV_PER_GEV, self.discriminator.cells)
         for stream, mean in zip(self.generator.streams, means, strict=True):
             cast("GeneratorStream", stream).begin_at(mean, z)
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Adam for each of the two."""
-        return {
-            "generator": adam(self.generator, self.config.learning_rate_generator),
-            "discriminator": adam(self.discriminator, self.config.learning_rate_discriminator),
-        }
 
     def conditions(self, real: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Energies uniform over the range, particles equally likely."""

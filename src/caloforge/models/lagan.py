@@ -39,7 +39,14 @@ from caloforge.models.blocks import (
 from caloforge.models.config import Positive, SystemConfig
 from caloforge.models.system import AdversarialSystem, Batch, GeneratorNetwork, Losses, Setting
 
-__all__ = ["LAGAN", "DiscriminatorStream", "GeneratorStream", "LAGANConfig"]
+__all__ = [
+    "LAGAN",
+    "DiscriminatorStream",
+    "GeneratorStream",
+    "LAGANConfig",
+    "StreamGAN",
+    "StreamGANConfig",
+]
 
 LEAK = 0.3  # slope of Keras' leaky ReLU
 SEED_CHANNELS = 36
@@ -176,11 +183,12 @@ class LAGANGenerator(GeneratorNetwork):
     Args:
         latent: Length of the noise.
         size: Rows and columns of the layer.
+        sphere: Whether noise is brought to the same length; see :func:`noise_times_energy`.
     """
 
-    def __init__(self, latent: int, size: tuple[int, int]) -> None:
+    def __init__(self, latent: int, size: tuple[int, int], *, sphere: bool = False) -> None:
         super().__init__()
-        self.noise = latent
+        self.noise, self.sphere = latent, sphere
         self.stream = GeneratorStream(latent, size)
 
     def forward(self, z: Tensor, energy: Tensor, label: Tensor) -> Tensor:  # noqa: ARG002
@@ -190,7 +198,7 @@ class LAGANGenerator(GeneratorNetwork):
 
     def scaled(self, z: Tensor, energy: Tensor) -> Tensor:
         """Noise times energy, as it goes into the stream: shape (N, noise)."""
-        return z * (energy / ENERGY_SCALE)
+        return noise_times_energy(z, energy, sphere=self.sphere)
 
 
 class LAGANDiscriminator(nn.Module):
@@ -230,19 +238,15 @@ class LAGANDiscriminator(nn.Module):
         return cast("Tensor", self.head(torch.cat(features, dim=1))[:, 0])
 
 
-class LAGANConfig(SystemConfig):
-    """Settings of LAGAN; the defaults are those of its paper's code."""
+class StreamGANConfig(SystemConfig):
+    """Settings that the systems of such streams share."""
 
-    system: ClassVar[str] = "lagan"
-
-    epochs: Annotated[int, Field(ge=1, description="times through all train rows")] = 50
-    batch_size: Annotated[int, Field(ge=2, description="showers of one step")] = 100
-    layer: Annotated[int, Field(ge=0, description="layer of the detector to learn, from 0")] = 0
-    latent: Annotated[int, Field(ge=1, description="length of the noise")] = 200
+    latent: Annotated[int, Field(ge=1, description="length of the noise")]
     learning_rate_generator: Annotated[Positive, Field(description="of Adam, generator")] = 2e-4
-    learning_rate_discriminator: Annotated[
-        Positive, Field(description="of Adam, discriminator")
-    ] = 2e-4
+    learning_rate_discriminator: Annotated[Positive, Field(description="of Adam, discriminator")]
+    sphere: Annotated[
+        bool, Field(description="bring the noise of each shower to the same length")
+    ] = False
     generator_steps: Annotated[
         int, Field(ge=1, description="steps of the generator in one iteration")
     ] = 2
@@ -256,6 +260,53 @@ class LAGANConfig(SystemConfig):
     begin_at_mean: Annotated[
         bool, Field(description="begin with the mean of the train rows as unit of each cell")
     ] = False
+
+
+class StreamGAN(AdversarialSystem):
+    """A generator and a discriminator made of such streams.
+
+    Args:
+        config: Settings.
+        setting: What it is trained for.
+    """
+
+    config: StreamGANConfig
+    discriminator: nn.Module
+    limits = (
+        "The incident energy only stretches the noise: the response is wider than in Geant4.",
+    )
+
+    def __init__(self, config: StreamGANConfig, setting: Setting) -> None:
+        super().__init__(config, setting)
+        self.generator_steps = config.generator_steps
+        self.settled_fakes = config.settled_fakes
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Adam with the momentum of DCGAN, 0.5, for each of the two."""
+        rates = {
+            "generator": self.config.learning_rate_generator,
+            "discriminator": self.config.learning_rate_discriminator,
+        }
+        return {
+            name: torch.optim.Adam(
+                getattr(self, name).parameters(), lr=rate, betas=(0.5, 0.999), fused=True
+            )
+            for name, rate in rates.items()
+        }
+
+
+class LAGANConfig(StreamGANConfig):
+    """Settings of LAGAN; the defaults are those of its paper's code."""
+
+    system: ClassVar[str] = "lagan"
+
+    epochs: Annotated[int, Field(ge=1, description="times through all train rows")] = 50
+    batch_size: Annotated[int, Field(ge=2, description="showers of one step")] = 100
+    latent: Annotated[int, Field(ge=1, description="length of the noise")] = 200
+    learning_rate_discriminator: Annotated[
+        Positive, Field(description="of Adam, discriminator")
+    ] = 2e-4
+    layer: Annotated[int, Field(ge=0, description="layer of the detector to learn, from 0")] = 0
     wrong_labels: Annotated[
         float,
         Field(ge=0, lt=0.5, description="share of showers that the discriminator is lied to about"),
@@ -263,19 +314,21 @@ class LAGANConfig(SystemConfig):
 
     @classmethod
     def presets(cls) -> dict[str, Self]:
-        """``paper``: as published; ``cpu``: as that of CaloGAN, for an hour on two cores."""
+        """``paper``: as published; ``cpu``: as that of CaloGAN, for two cores."""
         cpu = cls(
             batch_size=64,
             latent=64,
-            learning_rate_generator=5e-4,
+            learning_rate_discriminator=1e-4,
+            sphere=True,
             generator_steps=1,
             settled_fakes=False,
+            average=0.99,
             begin_at_mean=True,
         )
         return {"paper": cls(), "cpu": cpu}
 
 
-class LAGAN(AdversarialSystem):
+class LAGAN(StreamGAN):
     """The images of one layer.
 
     Args:
@@ -288,6 +341,8 @@ class LAGAN(AdversarialSystem):
     """
 
     config_type = LAGANConfig
+    references = ("arXiv:1701.05927", "arXiv:1712.10321")
+    config: LAGANConfig
     generator: LAGANGenerator
 
     def __init__(self, config: LAGANConfig, setting: Setting) -> None:
@@ -299,10 +354,7 @@ class LAGAN(AdversarialSystem):
         if len(setting.particles) > 1:
             msg = f"particles: got {', '.join(setting.particles)}, lagan learns one; train one each"
             raise ParticleError(msg)
-        self.config: LAGANConfig = config
-        self.generator_steps = config.generator_steps
-        self.settled_fakes = config.settled_fakes
-        self.generator = LAGANGenerator(config.latent, sizes[0])
+        self.generator = LAGANGenerator(config.latent, sizes[0], sphere=config.sphere)
         self.keep_average(config.average)
         self.discriminator = LAGANDiscriminator(sizes[0])
 
@@ -331,13 +383,6 @@ class LAGAN(AdversarialSystem):
             z, some = first_conditions(train, self.generator.noise)
             mean = train.deposits.mean(dim=0) / MEV_PER_GEV
             self.generator.stream.begin_at(mean, self.generator.scaled(z, some.energy))
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Adam for each of the two."""
-        return {
-            "generator": adam(self.generator, self.config.learning_rate_generator),
-            "discriminator": adam(self.discriminator, self.config.learning_rate_discriminator),
-        }
 
     def conditions(self, real: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Energies uniform over the range, of the one particle."""
@@ -377,9 +422,23 @@ def image_sizes(detector: Detector, system: str) -> list[tuple[int, int]]:
     return [layer.shape for layer in detector.layers]
 
 
-def adam(network: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-    """Adam with the momentum of DCGAN, 0.5."""
-    return torch.optim.Adam(network.parameters(), lr=learning_rate, betas=(0.5, 0.999), fused=True)
+def noise_times_energy(z: Tensor, energy: Tensor, *, sphere: bool) -> Tensor:
+    """What goes into the streams: noise times energy.
+
+    Both the length of the noise and the energy stretch the images, so the length smears the
+    response: by 2% with 1024 numbers, as published, and by 9% with 64. On a sphere it does not.
+
+    Args:
+        z: Standard normal: shape (N, noise).
+        energy: Incident energy: shape (N, 1), GeV.
+        sphere: Bring z to the length that it has in the mean.
+
+    Returns:
+        Shape (N, noise).
+    """
+    if sphere:
+        z = z * torch.rsqrt((z**2).mean(dim=1, keepdim=True).clamp(min=1e-12))
+    return z * (energy / ENERGY_SCALE)
 
 
 def uniform_energies(setting: Setting, like: Batch, rng: torch.Generator) -> Tensor:

@@ -181,7 +181,7 @@ class AdversarialSystem(System):
                 over some 1 / (1 - decay) iterations.
         """
         if decay:
-            average = get_ema_multi_avg_fn(decay)
+            average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
             self.average = AveragedModel(self.generator, multi_avg_fn=average, use_buffers=True)
 
     @property
