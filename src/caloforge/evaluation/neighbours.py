@@ -43,7 +43,8 @@ Features = NDArray[np.floating]
 NEAREST_K = 5
 _EMPTY = 0.1  # MeV, what a cell without energy counts as
 _BLOCK_BYTES = 2**26
-_FOLDS = 10
+_SPLITS = 5  # into halves, for the errors
+_HALF = 2500  # most rows of a half
 # A ball does not hold the shower on its surface, in spite of rounding: in units of the precision.
 _SURFACE = 50.0
 
@@ -52,8 +53,9 @@ _SURFACE = 50.0
 class ManifoldScores:
     """Precision, recall, density and coverage.
 
-    The errors are those of the mean over disjoint parts of both samples (ten, where there are
-    enough showers), so the balls vary as well as what is in them.
+    The errors come from random halves of both samples, so the balls vary as well as what is in
+    them. (Bootstrap samples have showers twice, which have no distance; many small parts do not
+    have the few balls that hold very many showers.)
 
     Attributes:
         precision: Share of generated showers that look like the reference.
@@ -142,10 +144,8 @@ def prdc(
             finite = np.sort(rng.permutation(finite)[:max_rows])
         parts.append(rows if len(finite) == len(rows) else rows[finite])
     real, fake = parts
-    folds = min(_FOLDS, len(real) // least, len(fake) // least)
     scores = _scores(real, fake, nearest_k)
-    varied = [_scores(real[fold::folds], fake[fold::folds], nearest_k) for fold in range(folds)]
-    errors = np.std(varied, axis=0, ddof=1) / np.sqrt(folds)
+    errors = np.sqrt(np.mean([_variance(real, fake, nearest_k, rng) for _ in range(_SPLITS)], 0))
     precision, recall, density, coverage = map(Estimate, scores, errors.tolist())
     return ManifoldScores(
         precision,
@@ -196,6 +196,27 @@ def nearest(
         distances[rows] = np.take_along_axis(exact, order, axis=1)
         indices[rows] = np.take_along_axis(found, order, axis=1)
     return distances, indices
+
+
+def _variance(
+    real: Features, fake: Features, nearest_k: int, rng: np.random.Generator
+) -> FloatArray:
+    """Variance of the four scores, from how far those of two halves are apart."""
+    share = min(1.0, 2 * _HALF / max(len(real), len(fake))) / 2
+    order = [rng.permutation(len(rows)) for rows in (real, fake)]
+    sizes = [int(share * len(rows)) for rows in (real, fake)]
+    one, other = (
+        np.array(
+            _scores(
+                real[order[0][half * sizes[0] : (half + 1) * sizes[0]]],
+                fake[order[1][half * sizes[1] : (half + 1) * sizes[1]]],
+                nearest_k,
+            )
+        )
+        for half in (0, 1)
+    )
+    # Each has the variance of (one - other) / sqrt(2); the whole has more showers.
+    return np.asarray((one - other) ** 2 / 2 * share)
 
 
 def _scores(real: Features, fake: Features, k: int) -> tuple[float, float, float, float]:
