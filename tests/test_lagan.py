@@ -132,6 +132,9 @@ def test_the_convolution_may_come_before_the_noise() -> None:
     x = stream.norm(nn.functional.leaky_relu(x, 0.3))
     x = nn.functional.leaky_relu(stream.local_1(x), 0.3)
     torch.testing.assert_close(stream(z), stream.local_2(x))
+    stream.fuse()
+    torch.testing.assert_close(stream(z[:4]), few[..., :4])
+    assert count(stream.dense) == 5 * 6 * 16 * (6 + 1)
 
 
 def test_sparsity_is_the_share_of_cells_hit_and_has_no_gradient() -> None:

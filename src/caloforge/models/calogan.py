@@ -99,7 +99,7 @@ class CaloGANConfig(StreamGANConfig):
             "conditional": paper.changed(classes="conditional"),
             "acgan": paper.changed(classes="acgan"),
             "cpu": paper.changed(
-                epochs=20,
+                epochs=12,
                 batch_size=64,
                 latent=64,
                 learning_rate_discriminator=1e-4,
@@ -149,6 +149,11 @@ class CaloGANGenerator(GeneratorNetwork):
             images[i + 1] = attention(images[i + 1], resize(images[i]))
         cells = torch.cat([image.flatten(0, 2) for image in images])
         return MEV_PER_GEV * torch.relu(cells).T
+
+    def fuse(self) -> None:
+        """Merge weights, in place; see :meth:`GeneratorNetwork.fuse`."""
+        for stream in self.streams:
+            cast("GeneratorStream", stream).fuse()
 
     def scaled(self, z: Tensor, energy: Tensor, label: Tensor) -> Tensor:
         """Noise times energy and particle, as it goes into the streams: shape (N, noise)."""

@@ -73,7 +73,8 @@ class GeneratorStream(nn.Module):
         super().__init__()
         rows, columns = size[0] + 2, size[1] + 2
         self.seed_shape = rows, columns, SEED_CHANNELS
-        self.dense = GlorotLinear(latent, rows * columns * SEED_CHANNELS)
+        self.dense: nn.Linear = GlorotLinear(latent, rows * columns * SEED_CHANNELS)
+        self.convolution: SameConv2d | nn.Identity
         self.convolution = SameConv2d(SEED_CHANNELS, 16, (2, 2), "he_uniform")
         self.norm = BatchNorm(16)
         self.local_1 = LocallyConnected2d(
@@ -112,14 +113,30 @@ class GeneratorStream(nn.Module):
         painted = painted.maximum(image.abs().mean(dim=3, keepdim=True) / 10)
         self.unit *= mean.to(painted.device).reshape(painted.shape) / painted
 
+    @torch.no_grad()
+    def fuse(self) -> None:
+        """Make one of dense layer and convolution: nothing bends between them."""
+        if isinstance(self.convolution, nn.Identity):
+            return
+        weight, bias = self._seed()
+        weight, bias = self.convolution.without_bias(weight), self.convolution(bias)
+        self.seed_shape = *self.seed_shape[:2], weight.shape[2]
+        self.dense = nn.Linear(weight.shape[3], weight.shape[:3].numel())
+        self.dense.weight.copy_(weight.flatten(0, 2))
+        self.dense.bias.copy_(bias.flatten())
+        self.convolution = nn.Identity()
+
+    def _seed(self) -> tuple[Tensor, Tensor]:
+        """The dense layer as images: weight, shape (rows, columns, channels, latent), and bias."""
+        weight = self.dense.weight.reshape(*self.seed_shape, -1)
+        return weight, self.dense.bias.reshape(*self.seed_shape, 1)
+
     def _convolved_seed(self, z: Tensor) -> Tensor:
         """Dense layer and convolution: shape (rows, columns, 16, N)."""
-        weight = self.dense.weight.reshape(*self.seed_shape, -1)
-        bias = self.dense.bias.reshape(*self.seed_shape, 1)
-        # Nothing bends between the two, so that the convolution of the dense layer's matrix comes
-        # to the same: quicker where there are more showers than columns, and a constant once the
-        # network is exported.
-        if torch.compiler.is_compiling() or len(z) > weight.shape[3]:
+        weight, bias = self._seed()
+        if isinstance(self.convolution, nn.Identity):
+            return _affine(weight, bias, z)
+        if len(z) > weight.shape[3]:  # then it is quicker to convolve the weights
             return _affine(self.convolution.without_bias(weight), self.convolution(bias), z)
         return cast("Tensor", self.convolution(_affine(weight, bias, z)))
 
@@ -195,6 +212,10 @@ class LAGANGenerator(GeneratorNetwork):
         """Make showers; see :meth:`GeneratorNetwork.forward`."""
         image = torch.relu(self.stream(self.scaled(z, energy)))
         return MEV_PER_GEV * image.flatten(0, 2).T
+
+    def fuse(self) -> None:
+        """Merge weights, in place; see :meth:`GeneratorNetwork.fuse`."""
+        self.stream.fuse()
 
     def scaled(self, z: Tensor, energy: Tensor) -> Tensor:
         """Noise times energy, as it goes into the stream: shape (N, noise)."""

@@ -91,6 +91,9 @@ class GeneratorNetwork(nn.Module, ABC):
             Deposits: shape (N, n_cells), MeV, none negative.
         """
 
+    def fuse(self) -> None:
+        """Merge weights that act one right after the other, in place: for export, on a copy."""
+
 
 class System(nn.Module, ABC):
     """A published system: its networks, as one module, and what training needs of them.
