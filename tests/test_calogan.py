@@ -396,3 +396,4 @@ def test_the_exported_generator_makes_the_same_showers(tmp_path: Path) -> None:
         scale = expected.max(axis=1, keepdims=True)
         assert np.abs(got - expected).max() <= 1e-5 * scale.max()
         assert (expected > 0).any()
+    assert export_onnx(calogan.generator, path, half=True) < 1e-5

@@ -95,6 +95,7 @@ class _Exported(nn.Module):
         return deposits
 
 
+@torch.no_grad()
 def _round_weights(network: nn.Module) -> None:
     for name, weight in network.named_parameters():
         if weight.ndim > 1 and weight.numel() >= _LARGE:
