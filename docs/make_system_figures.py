@@ -22,7 +22,7 @@ IMAGES = Path(__file__).parent / "images"
 SYSTEMS = ("calogan", "atlas-vae")
 PARTICLES = {"e+": "eplus.h5", "gamma": "gamma.h5", "pi+": "piplus.h5"}
 SHOWN = ("images", "neighbours", "widths", "depths")  # of e+
-ENERGIES = (2.0, 10.0, 25.0, 50.0, 75.0, 100.0, 150.0)  # GeV; the last is beyond the training
+ENERGIES = (1.0, 25.0, 50.0, 100.0, 150.0)  # GeV; the last is beyond the training
 COUNT, ASKED = 5000, 2000
 
 

@@ -99,7 +99,7 @@ class CaloGANConfig(StreamGANConfig):
             "conditional": paper.changed(classes="conditional"),
             "acgan": paper.changed(classes="acgan"),
             "cpu": paper.changed(
-                epochs=20,
+                epochs=16,
                 batch_size=64,
                 latent=64,
                 learning_rate_discriminator=1e-4,
