@@ -111,4 +111,9 @@ def _best(name: str, group: Sequence[SampleResult]) -> SampleResult | None:
 
 def _badness(item: Headline) -> float:
     value = item.value or 0.0
-    return {"lower": value, "higher": -value, "half": abs(value - 0.5)}[item.better]
+    return {
+        "lower": value,
+        "higher": -value,
+        "half": abs(value - 0.5),
+        "one": abs(value - 1.0),
+    }[item.better]

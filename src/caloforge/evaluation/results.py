@@ -43,8 +43,8 @@ class Headline(_Part):
     """None where it is not defined."""
     error: float | None = None
     """Statistical error; None where there is none."""
-    better: Literal["lower", "higher", "half"]
-    """Which values are better; ``"half"``: nearer to 0.5, as of an AUC."""
+    better: Literal["lower", "higher", "half", "one"]
+    """Which values are better; ``"half"``: nearer to 0.5, as of an AUC; ``"one"``: nearer to 1."""
 
 
 class SampleInfo(_Part):

@@ -274,7 +274,7 @@ def _manifold(pair: Pair) -> Finding:
         ("kpd", "KPD x 1000", 1e3 * kernel.value, 1e3 * kernel.error, "lower"),
         ("precision", "precision", scores.precision.value, scores.precision.error, "higher"),
         ("recall", "recall", scores.recall.value, scores.recall.error, "higher"),
-        ("density", "density", scores.density.value, scores.density.error, "higher"),
+        ("density", "density", scores.density.value, scores.density.error, "one"),
         ("coverage", "coverage", scores.coverage.value, scores.coverage.error, "higher"),
     ]
     headlines = tuple(
@@ -316,7 +316,7 @@ def _memorisation(pair: Pair) -> Finding:
         label="diversity",
         value=_finite(found.diversity.value),
         error=_finite(found.diversity.error),
-        better="higher",
+        better="one",
     )
     examples = [
         (
