@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from caloforge.detector import Detector, RectangularLayer, load_detector
 from caloforge.errors import ConfigError, DetectorError, ParticleError
+from caloforge.models.blocks import SameConv2d
 from caloforge.models.lagan import LAGAN, DiscriminatorStream, GeneratorStream, LAGANConfig
 from caloforge.models.system import Batch, Setting
 from caloforge.training.adversarial import adversarial_step
@@ -123,6 +124,7 @@ def test_the_convolution_may_come_before_the_noise() -> None:
     """More showers than numbers of noise, or fewer: the same image."""
     stream = GeneratorStream(6, (3, 4)).eval()
     nn.init.normal_(stream.dense.bias)
+    assert isinstance(stream.convolution, SameConv2d)
     nn.init.normal_(stream.convolution.bias)
     z = torch.randn(9, 6)
     few = torch.cat([stream(z[:4]), stream(z[4:])], dim=3)

@@ -365,6 +365,7 @@ class LAGAN(StreamGAN):
     references = ("arXiv:1701.05927", "arXiv:1712.10321")
     config: LAGANConfig
     generator: LAGANGenerator
+    discriminator: LAGANDiscriminator
 
     def __init__(self, config: LAGANConfig, setting: Setting) -> None:
         super().__init__(config, setting)
