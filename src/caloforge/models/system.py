@@ -2,7 +2,7 @@
 
 A published system is one file beside this one: a configuration, the networks, and a class that
 says what its losses are. The loops (:mod:`caloforge.training`) call these methods; what is
-exported (:mod:`caloforge.export`) is the ``generator``.
+exported (:mod:`caloforge.export`) is the ``sampler``, its generator or an average of it.
 """
 
 from __future__ import annotations
