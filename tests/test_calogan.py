@@ -23,7 +23,7 @@ from caloforge.models.calogan import (
     CaloGANDiscriminator,
     CaloGANGenerator,
 )
-from caloforge.models.lagan import GeneratorStream
+from caloforge.models.lagan_streams import GeneratorStream
 from caloforge.models.system import Batch, Setting
 from caloforge.training.adversarial import adversarial_step
 
