@@ -87,9 +87,9 @@ class CaloGANConfig(StreamGANConfig):
     def presets(cls) -> dict[str, Self]:
         """As published, for one particle and several; ``cpu`` for an hour on two cores.
 
-        ``cpu`` has the published networks with less noise, on a sphere, and sees a tenth of the
-        showers: it takes more and smaller steps, the discriminator's five times as large, and one
-        step of the generator for each round of the discriminator. It begins at the mean shower. As
+        ``cpu`` has the published networks with less noise, on a sphere, for a tenth of the showers
+        and an hour: smaller batches, a discriminator that learns five times as fast, and one step
+        of the generator for each round of it. It begins at the mean shower. As
         there is no time for the statistics of the batch normalisation to settle, the discriminator
         sees what the generator is trained on; what is sampled is an average of the generator.
         """

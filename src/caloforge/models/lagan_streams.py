@@ -224,7 +224,8 @@ class StreamGAN(AdversarialSystem):
     config: StreamGANConfig
     discriminator: nn.Module
     limits = (
-        "The incident energy only stretches the noise: the response is wider than in Geant4.",
+        "The incident energy only stretches the noise: mean and spread of the response are not "
+        "Geant4's.",
     )
 
     def __init__(self, config: StreamGANConfig, setting: Setting) -> None:

@@ -27,7 +27,7 @@ MODEL = "generator.onnx"
 _ROWS = 16
 
 # What a network of a few hundred cells has in hand for so many showers stays in the cache of one
-# core: a third quicker than a thousand at a time.
+# core.
 _BLOCK = 256
 
 NOISE, ENERGY, DEPOSITS = "z", "energy", "deposits"
