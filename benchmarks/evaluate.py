@@ -19,9 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from caloforge.detector import Detector, load_detector
-from caloforge.evaluation import evaluate, write_report
+from caloforge.evaluation import evaluate
 from caloforge.evaluation.sections import SECTIONS
 from caloforge.showers import Showers, write_showers
+from caloforge.web.report import write_report
 
 BLOCK = 1000
 

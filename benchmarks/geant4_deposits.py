@@ -10,9 +10,9 @@ import argparse
 import time
 
 from caloforge.detector import load_detector
-from caloforge.energies import Spectrum
 from caloforge.fullsim import Geant4Source
 from caloforge.fullsim.engine import shoot
+from caloforge.incident.spectrum import Spectrum
 
 
 def measure(source: Geant4Source, count: int) -> tuple[float, float]:

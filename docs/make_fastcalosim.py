@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 import caloforge
-from caloforge.evaluation.closure import closure
-from caloforge.evaluation.matched import compare_matched
+from caloforge.evaluation.paired import compare_matched
+from caloforge.export.closure import closure
 from caloforge.runtime.card import Measurement
 from caloforge.showers import Showers
 

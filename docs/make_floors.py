@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from caloforge.evaluation import evaluate
-from caloforge.evaluation.classifier import classifier_test, find_protocol
-from caloforge.evaluation.classifier_protocols import PROTOCOLS
+from caloforge.evaluation.classifiers.network_test import classifier_test, find_protocol
+from caloforge.evaluation.classifiers.protocols import PROTOCOLS
 from caloforge.evaluation.samples import Reference, load_reference
 from caloforge.showers import Showers
 

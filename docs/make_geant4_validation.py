@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from caloforge.energies import Spectrum
-from caloforge.evaluation.matched import Comparison, compare_matched
+from caloforge.evaluation.paired import Comparison, compare_matched
 from caloforge.fullsim import Geant4Source, PhysicsSettings
+from caloforge.incident.spectrum import Spectrum
 from caloforge.showers import Showers, read_showers
 from caloforge.showers.production import blocks
 

@@ -9,8 +9,9 @@ import tempfile
 from pathlib import Path
 
 import caloforge
-from caloforge.evaluation import evaluate, leaderboard, load_reference, markdown, write_report
+from caloforge.evaluation import evaluate, leaderboard, load_reference, markdown
 from caloforge.runtime import artefact_names, load_card
+from caloforge.web.report import write_report
 
 DOCS = Path(__file__).parent
 FILES = {"e+": "eplus.h5", "gamma": "gamma.h5", "pi+": "piplus.h5"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from caloforge.evaluation import evaluate
-from caloforge.evaluation.perturbations import PERTURBATIONS, Good
+from caloforge.evaluation.faults import PERTURBATIONS, Good
 from caloforge.evaluation.results import Headline, SampleResult
 from caloforge.evaluation.samples import load_reference, load_sample
 

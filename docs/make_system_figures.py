@@ -12,8 +12,9 @@ import matplotlib as mpl
 import numpy as np
 
 import caloforge
-from caloforge.evaluation import evaluate, load_reference, write_report
-from caloforge.evaluation.figures import save
+from caloforge.evaluation import evaluate, load_reference
+from caloforge.web.figures import save
+from caloforge.web.report import write_report
 
 mpl.use("Agg")
 from matplotlib.figure import Figure

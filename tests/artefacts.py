@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from caloforge.detector import Detector, detector_to_json, load_detector
-from caloforge.runtime.card import file_sha256
+from caloforge.provenance import file_sha256
 
 NOISE = 8
 CALOGAN = load_detector("calogan")

@@ -15,8 +15,8 @@ from caloforge.models.system import (
     Batch,
     GeneratorNetwork,
     Losses,
+    LossSystem,
     Setting,
-    VariationalSystem,
 )
 
 NOISE = 4
@@ -47,7 +47,7 @@ class ToyGenerator(GeneratorNetwork):
         return 1000.0 * energy * share
 
 
-class ToyVariational(VariationalSystem):
+class ToyVariational(LossSystem):
     config_type = ToyConfig
 
     def __init__(self, config: ToyConfig, setting: Setting) -> None:

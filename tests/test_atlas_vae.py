@@ -14,12 +14,12 @@ from torch import Tensor
 
 from caloforge.detector import CylindricalLayer, Detector, RectangularLayer
 from caloforge.errors import ConfigError, ExportError
-from caloforge.export.lwtnn import lwtnn_json
-from caloforge.export.onnx import export_onnx
-from caloforge.models.atlas_vae import AtlasVAE, AtlasVAEConfig
-from caloforge.models.atlas_vae_cells import CellDistribution, _log_density, _quantile
-from caloforge.models.atlas_vae_forms import CellsForm, DrawnForm, LayersForm, MeansForm
-from caloforge.models.atlas_vae_prior import CouplingPrior
+from caloforge.export.profiles.lwtnn import lwtnn_json
+from caloforge.export.profiles.onnx import export_onnx
+from caloforge.models.atlas_vae.cells import CellDistribution, _log_density, _quantile
+from caloforge.models.atlas_vae.forms import CellsForm, DrawnForm, LayersForm, MeansForm
+from caloforge.models.atlas_vae.system import AtlasVAE, AtlasVAEConfig
+from caloforge.models.blocks.coupling import CouplingFlow
 from caloforge.models.blocks.spline import Spline
 from caloforge.models.system import Batch, Setting
 from lwtnn_evaluator import Lwtnn
@@ -390,7 +390,7 @@ class TestCells:
 class TestPrior:
     def test_begins_as_a_standard_normal_distribution(self) -> None:
         torch.manual_seed(1)
-        prior = CouplingPrior(5, 2, 3)
+        prior = CouplingFlow(5, 2, 3)
         code, condition = torch.randn(50, 5, generator=rng()), torch.rand(50, 2, generator=rng())
         expected = normal(code)
         torch.testing.assert_close(prior.log_density(code, condition), expected)
@@ -399,7 +399,7 @@ class TestPrior:
     def test_density_is_that_of_what_is_drawn(self) -> None:
         """By the Jacobian of autograd, at codes that were drawn."""
         torch.manual_seed(1)
-        prior = CouplingPrior(5, 2, 4).double()
+        prior = CouplingFlow(5, 2, 4).double()
         shaken(prior, 0.15)
         noise = torch.randn(20, 5, generator=rng(), dtype=torch.float64)
         condition = torch.rand(20, 2, generator=rng(), dtype=torch.float64)
@@ -415,7 +415,7 @@ class TestPrior:
 
     def test_every_number_is_moved_and_knows_the_condition(self) -> None:
         torch.manual_seed(1)
-        prior = CouplingPrior(7, 1, 2)
+        prior = CouplingFlow(7, 1, 2)
         shaken(prior)
         noise = torch.randn(100, 7, generator=rng())
         low, high = (prior(noise, torch.full((100, 1), value)) for value in (0.0, 1.0))

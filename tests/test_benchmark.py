@@ -12,11 +12,11 @@ import pytest
 
 from artefacts import make_artefact
 from caloforge.cli.benchmark import benchmark as command
-from caloforge.energies import Spectrum
 from caloforge.errors import CaloforgeError, EnergyError, Geant4DataError, ParticleError
-from caloforge.evaluation.benchmark import Benchmark, Geant4Speed, ModelSpeed, benchmark
-from caloforge.evaluation.timing import Timing, stratified, time_generator
 from caloforge.fullsim import PhysicsSettings
+from caloforge.incident.spectrum import Spectrum
+from caloforge.speed.benchmark import Benchmark, Geant4Speed, ModelSpeed, benchmark
+from caloforge.speed.timing import Timing, stratified, time_generator
 
 MIB = 2**20
 
@@ -164,9 +164,7 @@ def test_the_command(
         asked.update(options, models=models)
         return example
 
-    monkeypatch.setattr(
-        importlib.import_module("caloforge.evaluation.benchmark"), "benchmark", pretend
-    )
+    monkeypatch.setattr(importlib.import_module("caloforge.speed.benchmark"), "benchmark", pretend)
     output = tmp_path / "speed.json"
     arguments = [
         str(artefact),

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from caloforge.detector import Detector, RectangularLayer, load_detector
 from caloforge.errors import ConfigError, DetectorError
-from caloforge.export.onnx import export_onnx
+from caloforge.export.profiles.onnx import export_onnx
 from caloforge.models.blocks import InpaintingAttention
 from caloforge.models.calogan import (
     CaloGAN,
@@ -23,7 +23,7 @@ from caloforge.models.calogan import (
     CaloGANDiscriminator,
     CaloGANGenerator,
 )
-from caloforge.models.lagan_streams import GeneratorStream
+from caloforge.models.lagan.streams import GeneratorStream
 from caloforge.models.system import Batch, Setting
 from caloforge.training.adversarial import adversarial_step
 

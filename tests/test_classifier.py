@@ -17,15 +17,19 @@ from sklearn.metrics import roc_auc_score
 
 from caloforge.detector import load_detector
 from caloforge.errors import CaloforgeError, ShowersError
-from caloforge.evaluation import classifier
-from caloforge.evaluation.classifier import ClassifierResult, classifier_test, find_protocol
-from caloforge.evaluation.classifier_protocols import (
+from caloforge.evaluation.classifiers import network_test as classifier
+from caloforge.evaluation.classifiers.network_test import (
+    ClassifierResult,
+    classifier_test,
+    find_protocol,
+)
+from caloforge.evaluation.classifiers.protocols import (
     PROTOCOLS,
     CaloChallengeProtocol,
     CaloFlowProtocol,
     Protocol,
 )
-from caloforge.evaluation.classifier_scores import (
+from caloforge.evaluation.classifiers.scores import (
     bootstrap_auc,
     calibrate_scores,
     divergence,
@@ -82,7 +86,7 @@ def numbers(result: ClassifierResult) -> dict[str, Any]:
     ],
 )
 def test_size_as_published(torch: Any, name: str, n_inputs: int, n_parameters: int) -> None:
-    from caloforge.evaluation.classifier_network import build_network
+    from caloforge.evaluation.classifiers.network import build_network
 
     protocol = PROTOCOLS[name]
     inputs = protocol.inputs(made_up(2))
@@ -148,7 +152,7 @@ def test_configurations_are_checked() -> None:
 
 
 def test_whitening(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from caloforge.evaluation import classifier_network
+    from caloforge.evaluation.classifiers import network as classifier_network
 
     rng = np.random.default_rng(0)
     base = rng.normal(size=(4000, 3))
@@ -307,7 +311,7 @@ def test_bad_input_is_refused() -> None:
 
 
 def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "caloforge.evaluation.classifier_network", raising=False)
+    monkeypatch.delitem(sys.modules, "caloforge.evaluation.classifiers.network", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(CaloforgeError, match=r"pip install 'caloforge\[torch\]'"):
         classifier_test(made_up(100), made_up(100, seed=1), FAST, seed=1)
@@ -315,8 +319,8 @@ def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_torch_is_not_imported_with_the_package() -> None:
     code = (
-        "import sys, caloforge.evaluation.classifier, caloforge.evaluation.transfer, "
-        "caloforge.evaluation.trees; sys.exit('torch' in sys.modules)"
+        "import sys; from caloforge.evaluation.classifiers import network_test, transfer; import "
+        "caloforge.evaluation.classifiers.trees; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -18,7 +18,7 @@ from artefacts import make_artefact
 from bad_files import LAYOUT, VALUES, arrays, write
 from caloforge.cli import app
 from caloforge.runtime import artefact_names
-from caloforge.showers import Showers, open_showers, read_showers
+from caloforge.showers import Showers, open_showers, read_showers, write_showers
 from caloforge.showers.output import Output
 from conftest import Cli, Result
 
@@ -283,7 +283,7 @@ def test_info_tells_what_is_wrong(cli: Cli, here: Path, case: str) -> None:
 
 def test_info_of_nothing(cli: Cli) -> None:
     showers = read_showers("good.h5")
-    showers[:0].write("none.h5")
+    write_showers("none.h5", showers[:0])
     said = strict(cli("data", "info", "none.h5", "--json").out)
     assert "there are no showers" in said["problems"]
     assert cli("data", "info", "none.h5").code == 0

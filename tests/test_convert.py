@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from caloforge.detector import CylindricalLayer, Detector, RectangularLayer, load_detector
 from caloforge.errors import CaloforgeError, DetectorError, OutputError, ShowersError
-from caloforge.showers import Showers, convert, convert_file, open_showers, read_showers, split_file
+from caloforge.showers import (
+    Showers,
+    convert,
+    convert_file,
+    open_showers,
+    read_showers,
+    split_file,
+    write_showers,
+)
 from caloforge.showers.convert import spread_matrix
 
 CALOGAN = load_detector("calogan")
@@ -102,7 +110,7 @@ def test_what_cannot_be_converted(tmp_path: Path) -> None:
             convert(make(1, source), target)
     with pytest.raises(ShowersError, match="points: got 0"):
         convert(make(1, CALOGAN), VOXELS, points=0)
-    make(2, CALOGAN).write(tmp_path / "a.h5")
+    write_showers(tmp_path / "a.h5", make(2, CALOGAN))
     with pytest.raises(DetectorError, match="depths"):
         convert_file(tmp_path / "a.h5", tmp_path / "b.h5", detector=photons)
     with pytest.raises(OutputError, match="exists"):
@@ -137,7 +145,7 @@ def test_voxels_become_the_cells_of_geant4(shared: Path) -> None:
 
 def test_file_in_blocks_is_memory_at_once(tmp_path: Path) -> None:
     showers = make(1300, VOXELS)
-    showers.write(tmp_path / "v.h5")
+    write_showers(tmp_path / "v.h5", showers)
     done: list[int] = []
     convert_file(tmp_path / "v.h5", tmp_path / "c.h5", detector=CALOGAN, progress=done.append)
     assert done == [1024, 1300]
@@ -148,7 +156,7 @@ def test_file_in_blocks_is_memory_at_once(tmp_path: Path) -> None:
 
 
 def test_other_format_keeps_everything(tmp_path: Path) -> None:
-    make(50, CALOGAN).write(tmp_path / "a.h5")
+    write_showers(tmp_path / "a.h5", make(50, CALOGAN))
     counts = split_file(tmp_path / "a.h5", tmp_path / "s.h5", seed=3)
     convert_file(tmp_path / "s.h5", tmp_path / "b.h5", format="calochallenge")
     convert_file(tmp_path / "b.h5", tmp_path / "c.h5")
@@ -163,13 +171,13 @@ def test_other_format_keeps_everything(tmp_path: Path) -> None:
 def test_same_cells_at_another_depth_are_converted(tmp_path: Path) -> None:
     low = Detector("low", (RectangularLayer((0, 2), (0, 1), (0, 1)),))
     high = Detector("high", (RectangularLayer((1, 3), (0, 1), (0, 1)),))
-    Showers(low, np.ones(1), np.array([[8.0]], np.float32)).write(tmp_path / "a.h5")
+    write_showers(tmp_path / "a.h5", Showers(low, np.ones(1), np.array([[8.0]], np.float32)))
     convert_file(tmp_path / "a.h5", tmp_path / "b.h5", detector=high)
     assert read_showers(tmp_path / "b.h5").deposits.tolist() == [[4.0]]
 
 
 def test_no_showers(tmp_path: Path) -> None:
-    make(0, VOXELS).write(tmp_path / "a.h5")
+    write_showers(tmp_path / "a.h5", make(0, VOXELS))
     convert_file(tmp_path / "a.h5", tmp_path / "b.h5", detector=CALOGAN)
     assert split_file(tmp_path / "b.h5", tmp_path / "c.h5") == dict.fromkeys(
         ("train", "validation", "test"), 0
@@ -181,8 +189,8 @@ def test_no_showers(tmp_path: Path) -> None:
 
 
 def test_split(tmp_path: Path) -> None:
-    make(2000, WIDE).write(tmp_path / "a.h5")
-    make(1500, WIDE).write(tmp_path / "short.h5")
+    write_showers(tmp_path / "a.h5", make(2000, WIDE))
+    write_showers(tmp_path / "short.h5", make(1500, WIDE))
     counts = split_file(tmp_path / "a.h5", tmp_path / "b.h5", seed=1)
     assert sum(counts.values()) == 2000
     assert abs(counts["train"] - 1600) < 80

@@ -15,8 +15,9 @@ from scipy import stats
 
 from caloforge.detector import Detector, RectangularLayer, load_detector
 from caloforge.errors import CaloforgeError, ShowersError
-from caloforge.evaluation.distance_table import compare_observables, compare_values
-from caloforge.evaluation.distances import (
+from caloforge.evaluation.distances.energy_chi2 import fastcalogan_energy_chi2
+from caloforge.evaluation.distances.histograms import Histogram, bin_edges, fill, ratio
+from caloforge.evaluation.distances.single import (
     ChiSquare,
     bootstrap_error,
     chi2_test,
@@ -25,9 +26,8 @@ from caloforge.evaluation.distances import (
     separation_power,
     wasserstein,
 )
-from caloforge.evaluation.fastcalogan import fastcalogan_energy_chi2
-from caloforge.evaluation.histograms import Histogram, bin_edges, fill, ratio
-from caloforge.evaluation.observables import compute, observables
+from caloforge.evaluation.distances.table import compare_observables, compare_values
+from caloforge.evaluation.features.observables import compute, observables
 from caloforge.showers import Showers, read_showers
 
 Floats = NDArray[np.float64]

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caloforge.detector import load_detector
-from caloforge.energies import Spectrum
 from caloforge.errors import CaloforgeError, EnergyError
-from caloforge.showers import Showers
+from caloforge.incident.spectrum import Spectrum
+from caloforge.showers import Showers, write_showers
 
 energies = st.floats(1e-6, 1e6)
 
@@ -133,12 +133,11 @@ def test_file_of_text(tmp_path: Path) -> None:
 def test_file_of_showers(tmp_path: Path) -> None:
     path = tmp_path / "showers.h5"
     calogan = load_detector("calogan")
-    Showers(calogan, np.array([5.0, 7.0]), np.zeros((2, 504), np.float32)).write(path)
+    write_showers(path, Showers(calogan, np.array([5.0, 7.0]), np.zeros((2, 504), np.float32)))
     assert Spectrum.parse(f"file:{path}").values == (5.0, 7.0)
     voxels = tmp_path / "voxels.h5"
-    Showers(load_detector("lar-voxels"), np.array([5.0]), np.zeros((1, 363), np.float32)).write(
-        voxels
-    )
+    one = Showers(load_detector("lar-voxels"), np.array([5.0]), np.zeros((1, 363), np.float32))
+    write_showers(voxels, one)
     assert Spectrum.parse(f"file:{voxels}").values == (5.0,)  # MeV in the file
 
 

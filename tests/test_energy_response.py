@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from artefacts import make_artefact, network
 from caloforge.detector import Detector, RectangularLayer
 from caloforge.errors import CaloforgeError, EnergyError, ShowersError
-from caloforge.evaluation.energy import (
+from caloforge.evaluation.distances.response import (
     compare_energy,
     conditional_energies,
     conditional_response,

@@ -14,16 +14,22 @@ import pytest
 
 from caloforge.errors import CaloforgeError, EnergyError, ShowersError
 from caloforge.evaluation import SECTIONS, Evaluation, evaluate, leaderboard, read_evaluation
-from caloforge.evaluation.figures import draw
+from caloforge.evaluation.faults import PERTURBATIONS, Good
 from caloforge.evaluation.judge import Judged
 from caloforge.evaluation.matching import match_energies, require_comparable
-from caloforge.evaluation.perturbations import PERTURBATIONS, Good
 from caloforge.evaluation.ranking import markdown
-from caloforge.evaluation.report import REPORT, prepare_folder, write_report
-from caloforge.evaluation.results import FLOOR, METRICS, evaluation_schema, write_evaluation
+from caloforge.evaluation.results import (
+    FLOOR,
+    METRICS,
+    evaluation_schema,
+    prepare_folder,
+    write_evaluation,
+)
 from caloforge.evaluation.samples import load_reference, load_sample
 from caloforge.showers import Showers, read_showers, write_showers
-from caloforge.showers.files import ShowerSink
+from caloforge.showers.writing import ShowerSink
+from caloforge.web.figures import draw
+from caloforge.web.report import REPORT, write_report
 from conftest import Cli
 
 QUICK = tuple(name for name in SECTIONS if name not in {"classifiers", "trees"})
@@ -239,7 +245,7 @@ def test_histograms_show_the_floor_beside_the_separation_power(found: Found, goo
 MEMORY = """
 import sys
 from caloforge.evaluation import SECTIONS, evaluate
-from caloforge.evaluation.timing import peak_memory
+from caloforge.speed.timing import peak_memory
 
 before = peak_memory()
 chosen = [name for name in SECTIONS if name not in ("trees", "classifiers")]

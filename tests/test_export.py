@@ -20,15 +20,15 @@ import caloforge
 from artefacts import CALOGAN, make_artefact
 from caloforge.detector import Detector
 from caloforge.errors import CaloforgeError, DetectorError, ExportError, OutputError, ParticleError
-from caloforge.export.neural import Origin, export_generator, export_run
-from caloforge.export.onnx import export_onnx
+from caloforge.export.profiles.onnx import export_onnx
+from caloforge.export.run import Origin, export_generator, export_run
 from caloforge.models import systems
 from caloforge.models.config import SystemConfig
 from caloforge.models.dense import DenseGraph, DenseInput, DenseStack
 from caloforge.models.system import GeneratorNetwork, Setting, System
+from caloforge.provenance import file_sha256
 from caloforge.random import Purpose, shower_rng
 from caloforge.runtime import load_card
-from caloforge.runtime.card import file_sha256
 from caloforge.showers import read_showers, split_file
 from caloforge.training import Recipe, Run, train
 from conftest import ROOT, Cli
@@ -405,7 +405,7 @@ class TestRun:
             make_artefact(output)
             return 1e-7
 
-        monkeypatch.setattr("caloforge.export.neural.export_generator", instead)
+        monkeypatch.setattr("caloforge.export.run.export_generator", instead)
         result = cli("export", tmp_path / "run", "-o", tmp_path / "model")
         assert result.code == 0
         assert "deviates from PyTorch by at most 1e-07 of the largest deposit" in result.out

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from caloforge.detector import CylindricalLayer, Detector, Plate, Stack, load_detector
 from caloforge.errors import ArtefactError, DetectorError, EnergyError, ShowersError
-from caloforge.evaluation.closure import compare_layers
-from caloforge.export.overflow import overflow_from_cells
-from caloforge.models.fastcalosim import FastCaloSim, FastCaloSimConfig, Hits
-from caloforge.models.fastcalosim_radial import fit_radius
-from caloforge.models.rings import Rings
+from caloforge.export.closure import compare_layers
+from caloforge.models.fastcalosim.overflow import overflow_from_cells
+from caloforge.models.fastcalosim.radial import fit_radius
+from caloforge.models.fastcalosim.rings import Rings
+from caloforge.models.fastcalosim.sampling import FastCaloSim, FastCaloSimConfig, Hits
 from caloforge.random import Purpose, shower_rng
 from caloforge.showers import Showers, read_showers
 

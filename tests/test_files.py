@@ -16,7 +16,7 @@ import caloforge
 from caloforge.detector import CylindricalLayer, Detector, RectangularLayer, load_detector
 from caloforge.errors import DetectorError, FileFormatError, OutputError
 from caloforge.showers import Showers, inspect_file, open_showers, read_showers, write_showers
-from caloforge.showers.formats import FormatName
+from caloforge.showers.fields import FormatName
 
 CALOGAN = load_detector("calogan")
 VOXELS = load_detector("lar-voxels")
@@ -94,7 +94,7 @@ def test_round_trip(
 def test_calogan_layout(tmp_path: Path) -> None:
     """The keys, shapes and units of doi:10.17632/pvn3xc3wy5.1."""
     showers = make(3, overflow=np.ones((3, 3)))
-    showers.write(tmp_path / "e.h5")
+    write_showers(tmp_path / "e.h5", showers)
     with h5py.File(tmp_path / "e.h5") as file:
         assert set(file) == {"energy", "layer_0", "layer_1", "layer_2", "overflow"}
         assert file["energy"].shape == (3, 1)
@@ -110,7 +110,7 @@ def test_calogan_layout(tmp_path: Path) -> None:
 def test_calochallenge_layout(tmp_path: Path) -> None:
     """The keys, shapes and units of arXiv:2410.21611."""
     showers = make(3, VOXELS)
-    showers.write(tmp_path / "v.h5")
+    write_showers(tmp_path / "v.h5", showers)
     with h5py.File(tmp_path / "v.h5") as file:
         assert set(file) == {"incident_energies", "showers"}
         assert file["incident_energies"].shape == (3, 1)
@@ -118,7 +118,7 @@ def test_calochallenge_layout(tmp_path: Path) -> None:
         np.testing.assert_allclose(file["incident_energies"][:, 0], 1000 * showers.energy)
         np.testing.assert_array_equal(file["showers"][:], showers.deposits)
     with pytest.raises(FileFormatError, match="'root' is not known"):
-        showers.write(tmp_path / "v.root", format="root")  # type: ignore[arg-type]
+        write_showers(tmp_path / "v.root", showers, format="root")  # type: ignore[arg-type]
     assert [item.name for item in tmp_path.iterdir()] == ["v.h5"]
 
 
@@ -237,10 +237,10 @@ def test_run_is_kept(tmp_path: Path) -> None:
 
 def test_nothing_is_overwritten_by_accident(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
-    make(2).write(path)
+    write_showers(path, make(2))
     before = path.read_bytes()
     with pytest.raises(OutputError, match="exists already"):
-        make(3).write(path)
+        write_showers(path, make(3))
     assert path.read_bytes() == before
     write_showers(path, make(3), overwrite=True)
     assert len(read_showers(path)) == 3
@@ -270,5 +270,5 @@ def test_nothing_is_left_when_writing_fails(
     monkeypatch.setattr(h5py.Group, "create_dataset", fail)
     path = tmp_path / "a.h5"
     with pytest.raises(OutputError, match="no space left on the disk"):
-        make(2).write(path)
+        write_showers(path, make(2))
     assert not list(tmp_path.iterdir())

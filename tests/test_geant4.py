@@ -24,7 +24,6 @@ from caloforge.detector import (
     Stack,
     load_detector,
 )
-from caloforge.energies import Spectrum
 from caloforge.errors import CaloforgeError, DetectorError, Geant4DataError, ParticleError
 from caloforge.fullsim import (
     Beam,
@@ -35,10 +34,10 @@ from caloforge.fullsim import (
     download_data,
     download_size,
     missing_datasets,
-    simulation,
 )
 from caloforge.fullsim.engine import Hits, Primaries, ShotError, random_index
 from caloforge.fullsim.geometry import build_geometry, sensitive_volumes
+from caloforge.incident.spectrum import Spectrum
 from caloforge.showers import Showers
 
 CALOGAN = load_detector("calogan")
@@ -219,7 +218,7 @@ def test_download_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.Mon
             raise ValueError(msg)
 
     monkeypatch.setattr(data, "import_calzone", lambda: SimpleNamespace(download=download))
-    seen: list[data.Dataset] = []
+    seen: list[data.DataLibrary] = []
     with pytest.raises(Geant4DataError, match="connection lost"):
         download_data(tmp_path / "new", missing_datasets(tmp_path), seen.append)
     assert seen[-1].name == "G4PII"
@@ -364,7 +363,7 @@ def test_shower_that_geant4_complains_about(
         leakage = primaries.index[:, 1] % np.uint64(1000)
         return Hits(np.zeros((3, 0)), np.zeros(0), np.zeros(0, np.intp), leakage.astype(float))
 
-    monkeypatch.setattr(simulation, "shoot", shoot)
+    monkeypatch.setattr("caloforge.fullsim.source.shoot", shoot)
     caplog.set_level(logging.WARNING)
     (showers,) = source().block(0, 4)
     expected = [random_index(1, i, attempt=int(i == 2))[1] % np.uint64(1000) for i in range(4)]
@@ -376,7 +375,7 @@ def test_shower_that_geant4_complains_about(
 def test_geant4_is_silent_on_stdout(tables: Path) -> None:
     program = (
         "from caloforge.detector import load_detector\n"
-        "from caloforge.energies import Spectrum\n"
+        "from caloforge.incident.spectrum import Spectrum\n"
         "from caloforge.fullsim import Geant4Source\n"
         "Geant4Source(load_detector('calogan'), 'mu-', Spectrum.parse('0.5'), 1).block(0, 1)\n"
         "print('done')\n"

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from caloforge.detector import Detector, RectangularLayer
-from caloforge.energies import Spectrum
 from caloforge.errors import ShowersError
-from caloforge.evaluation.matched import compare_matched
+from caloforge.evaluation.paired import compare_matched
 from caloforge.fullsim import Geant4Source
+from caloforge.incident.spectrum import Spectrum
 from caloforge.showers import Showers, read_showers
 from caloforge.showers.production import blocks
 

@@ -132,7 +132,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(
-        "from caloforge.fullsim import simulation\n"
+        "from caloforge.fullsim import source\n"
         "from caloforge.showers import output\n"
         "output._SEGMENT_SECONDS, output._SEGMENT_ROWS = 0.2, 200\n"
         "simulation._BLOCK_ENERGY = 5.0\n"

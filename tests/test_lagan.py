@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from caloforge.detector import Detector, RectangularLayer, load_detector
 from caloforge.errors import ConfigError, DetectorError, ParticleError
 from caloforge.models.blocks import SameConv2d
-from caloforge.models.lagan import LAGAN, LAGANConfig
-from caloforge.models.lagan_streams import DiscriminatorStream, GeneratorStream
+from caloforge.models.lagan.streams import DiscriminatorStream, GeneratorStream
+from caloforge.models.lagan.system import LAGAN, LAGANConfig
 from caloforge.models.system import Batch, Setting
 from caloforge.training.adversarial import adversarial_step
 

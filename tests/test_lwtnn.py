@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from caloforge.errors import ExportError, OutputError
-from caloforge.export.lwtnn import export_lwtnn, lwtnn_json
+from caloforge.export.profiles.lwtnn import export_lwtnn, lwtnn_json
 from caloforge.models.dense import DenseGraph, DenseInput, DenseStack
 from caloforge.models.system import GeneratorNetwork
 from lwtnn_evaluator import Floats, Lwtnn

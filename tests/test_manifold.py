@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from caloforge.errors import CaloforgeError, ShowersError
-from caloforge.evaluation import manifold, neighbours
-from caloforge.evaluation.calochallenge import high_level
-from caloforge.evaluation.manifold import PhysicsDistance, fpd, gaussian_frechet, kpd
-from caloforge.evaluation.neighbours import log_cells, nearest, prdc
+from caloforge.evaluation.distances import coverage as neighbours
+from caloforge.evaluation.distances import physics as manifold
+from caloforge.evaluation.distances.coverage import log_cells, nearest, prdc
+from caloforge.evaluation.distances.physics import PhysicsDistance, fpd, gaussian_frechet, kpd
+from caloforge.evaluation.features.calochallenge import high_level
 from caloforge.showers import read_showers
 
 DATA = Path(__file__).parent / "data"

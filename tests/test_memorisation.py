@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from caloforge.detector import Detector, RectangularLayer
 from caloforge.errors import ShowersError
-from caloforge.evaluation.memorisation import Memorisation, memorisation, scaled_cells
+from caloforge.evaluation.distances.memorisation import Memorisation, memorisation, scaled_cells
 from caloforge.showers import Showers, open_showers
 
 LAYERS = Detector("two", tuple(RectangularLayer(None, (-1, 0, 1), (0, 1, 2, 3)) for _ in range(2)))

@@ -15,20 +15,12 @@ from numpy.typing import NDArray
 
 from caloforge.detector import CylindricalLayer, Detector, RectangularLayer, load_detector
 from caloforge.errors import CaloforgeError, DetectorError, ShowersError
-from caloforge.evaluation import observables as catalogue
-from caloforge.evaluation import shower_shapes as shapes
-from caloforge.evaluation.calochallenge import (
-    high_level,
-    high_level_names,
-    low_level,
-    low_level_normalised,
-)
-from caloforge.evaluation.calochallenge_separation import (
+from caloforge.evaluation.distances.calochallenge import (
     Dataset,
     calochallenge_separations,
     find_dataset,
 )
-from caloforge.evaluation.cells import (
+from caloforge.evaluation.distances.cells import (
     brightest_cells,
     cell_correlations,
     cell_spectrum,
@@ -36,8 +28,15 @@ from caloforge.evaluation.cells import (
     layer_correlations,
     spectrum_edges,
 )
-from caloforge.evaluation.distances import separation_power
-from caloforge.evaluation.observables import compute, observables
+from caloforge.evaluation.distances.single import separation_power
+from caloforge.evaluation.features import shapes
+from caloforge.evaluation.features.calochallenge import (
+    high_level,
+    high_level_names,
+    low_level,
+    low_level_normalised,
+)
+from caloforge.evaluation.features.observables import compute, observables
 from caloforge.showers import Showers, read_showers
 
 Floats = NDArray[np.float64]
@@ -263,7 +262,7 @@ def test_blocks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     showers = make_showers(CELLS, 50)
     chosen = observables(CELLS)
     whole = compute(showers, chosen)
-    monkeypatch.setattr(catalogue, "_BLOCK_CELLS", 20)
+    monkeypatch.setattr("caloforge.evaluation.features.blocks._BLOCK_CELLS", 20)
     for again in (compute(showers, chosen), compute([showers[:17], showers[17:]], chosen)):
         for name, value in whole.items():
             np.testing.assert_allclose(again[name], value, rtol=1e-12, atol=1e-6)

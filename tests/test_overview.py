@@ -12,7 +12,7 @@ import pytest
 
 from caloforge.detector import Detector, load_detector
 from caloforge.errors import OutputError, ShowersError
-from caloforge.evaluation.summary import Summary, SummaryBuilder
+from caloforge.evaluation.summary.summary import Summary, SummaryBuilder
 from caloforge.showers import Showers
 from caloforge.web.overview import RunInfo, write_overview
 

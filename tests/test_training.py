@@ -33,8 +33,9 @@ from caloforge.showers import read_showers
 from caloforge.showers.split import split_file
 from caloforge.training import Recipe, Run, recipe_names, train
 from caloforge.training.checkpoint import load_checkpoint
+from caloforge.training.curve import draw_curve
 from caloforge.training.data import TrainingData, mirror_images
-from caloforge.training.selection import draw_curve, sample, score
+from caloforge.training.selection import sample, score
 from conftest import ROOT, Cli
 from systems import ToyAdversarial, ToyGenerator, ToyVariational
 

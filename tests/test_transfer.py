@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from caloforge.detector import load_detector
 from caloforge.errors import CaloforgeError, ShowersError
-from caloforge.evaluation.transfer import TransferProtocol, transfer_test
+from caloforge.evaluation.classifiers.transfer import TransferProtocol, transfer_test
 from caloforge.showers import Showers, read_showers
 
 pytestmark = pytest.mark.usefixtures("torch")
@@ -43,7 +43,7 @@ def marked(showers: Showers, cell: int) -> Showers:
 
 
 def test_six_layers(torch: Any) -> None:
-    from caloforge.evaluation.classifier_network import build_network
+    from caloforge.evaluation.classifiers.network import build_network
 
     for protocol in (TransferProtocol(), TransferProtocol().quick()):
         network = build_network(protocol, 504)

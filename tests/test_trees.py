@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from caloforge.detector import load_detector
 from caloforge.errors import CaloforgeError, ShowersError
-from caloforge.evaluation.trees import TreesProtocol, trees_test
+from caloforge.evaluation.classifiers.trees import TreesProtocol, trees_test
 from caloforge.showers import Showers, read_showers
 
 FEW = TreesProtocol(trees=20, folds=2)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bad_files import LAYOUT, VALUES, arrays, spoilt, write
-from caloforge.energies import Spectrum
 from caloforge.errors import CaloforgeError, DetectorError, FileFormatError, ParticleError
+from caloforge.incident.spectrum import Spectrum
 from caloforge.showers import (
     convert_file,
     inspect_file,

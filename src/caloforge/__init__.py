@@ -11,6 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from caloforge.version import __version__
+
 if TYPE_CHECKING:
     from caloforge.detector import Detector, load_detector
     from caloforge.errors import CaloforgeError
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     from caloforge.showers import Showers
     from caloforge.showers import open_showers as open  # noqa: A004
     from caloforge.showers import read_showers as read
+    from caloforge.showers import write_showers as write
 
-__version__ = "0.1.0"
 __all__ = [
     "CaloforgeError",
     "Detector",
@@ -35,6 +37,7 @@ __all__ = [
     "open",
     "read",
     "simulate",
+    "write",
 ]
 
 # Loaded when first used: `import caloforge` itself is quick and needs neither ONNX Runtime nor
@@ -51,6 +54,7 @@ _HOME = {
     "open": ("showers", "open_showers"),
     "read": ("showers", "read_showers"),
     "simulate": ("fullsim", "simulate"),
+    "write": ("showers", "write_showers"),
 }
 
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from caloforge import __version__
 from caloforge.cli.benchmark import benchmark
 from caloforge.cli.data import data
 from caloforge.cli.evaluate import compare, evaluate
@@ -18,6 +17,7 @@ from caloforge.cli.generate import generate
 from caloforge.cli.models import models
 from caloforge.cli.train import train
 from caloforge.errors import CaloforgeError
+from caloforge.version import __version__
 
 __all__ = ["app", "main"]
 

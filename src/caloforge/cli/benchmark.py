@@ -14,7 +14,7 @@ from caloforge.atomic import check_new, write_text
 from caloforge.cli.console import Json, Overwrite, Quiet, Seed, bar, show
 
 if TYPE_CHECKING:
-    from caloforge.evaluation.benchmark import Benchmark
+    from caloforge.speed.benchmark import Benchmark
 
 __all__ = ["benchmark"]
 
@@ -72,8 +72,8 @@ def _benchmark(
     json: Json = False,
 ) -> None:
     """Time generators, and Geant4 beside them on the same machine."""
-    from caloforge.evaluation.benchmark import BATCHES, THREADS
-    from caloforge.evaluation.benchmark import benchmark as time_models
+    from caloforge.speed.benchmark import BATCHES, THREADS
+    from caloforge.speed.benchmark import benchmark as time_models
 
     if output is not None:
         check_new(Path(output), overwrite=overwrite)  # before the work, not after it

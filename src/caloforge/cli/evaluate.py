@@ -78,6 +78,7 @@ def _evaluate(
     """Judge showers against Geant4, beside Geant4 against itself."""
     from caloforge import evaluation as judge
     from caloforge.runtime import load
+    from caloforge.web.report import write_report
 
     folder = judge.prepare_folder(output, overwrite=overwrite)
     if transfer:
@@ -112,7 +113,7 @@ def _evaluate(
             progress=lambda done, _what: progress(done),
         )
         progress(steps)
-        page = judge.write_report(folder, found, judged, truth.sample.showers.detector)
+        page = write_report(folder, found, judged, truth.sample.showers.detector)
     show(
         found.model_dump(mode="json"),
         _table(judge.leaderboard([found]), f"{page}: open it in a browser"),
@@ -135,8 +136,8 @@ def _transfer(
     """Table II of the CaloGAN paper, into ``transfer.json``."""
     from caloforge.atomic import write_text
     from caloforge.evaluation import load_reference, load_sample
+    from caloforge.evaluation.classifiers.transfer import PAIRS, TransferProtocol, transfer_test
     from caloforge.evaluation.results import TRANSFER
-    from caloforge.evaluation.transfer import PAIRS, TransferProtocol, transfer_test
 
     geant4 = [load_reference(path, seed=seed).sample.showers for path in reference]
     generated = [load_sample(path).showers for path in showers]

@@ -50,8 +50,8 @@ def _export(
 ) -> None:
     """Make a generator for everyone of the best epoch of a training; it needs no PyTorch."""
     need_training()
-    from caloforge.energies import Spectrum
-    from caloforge.export.neural import export_run
+    from caloforge.export.run import export_run
+    from caloforge.incident.spectrum import Spectrum
     from caloforge.runtime import load_card
 
     spectrum = None if energy_range is None else Spectrum.parse(energy_range)

@@ -65,7 +65,8 @@ def _generate(
     json: Json = False,
 ) -> None:
     """Make showers with a fast generator."""
-    from caloforge import load_detector, runtime
+    from caloforge import runtime
+    from caloforge.detector import load_detector
 
     if page is not None:
         from caloforge.atomic import check_folder

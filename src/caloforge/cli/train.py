@@ -58,9 +58,9 @@ def fastcalosim(
     json: Json = False,
 ) -> None:
     """Fit a FastCaloSim parametrisation on the train rows, judge it on the test rows."""
-    from caloforge.energies import Spectrum
     from caloforge.export import train_fastcalosim
-    from caloforge.models.fastcalosim import FastCaloSimConfig
+    from caloforge.incident.spectrum import Spectrum
+    from caloforge.models.fastcalosim.sampling import FastCaloSimConfig
     from caloforge.particles import particle_name
     from caloforge.runtime import load_card
 

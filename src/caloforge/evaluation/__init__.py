@@ -10,8 +10,7 @@ from caloforge.errors import CaloforgeError
 if TYPE_CHECKING:
     from caloforge.evaluation.judge import evaluate
     from caloforge.evaluation.ranking import leaderboard, markdown
-    from caloforge.evaluation.report import prepare_folder, write_report
-    from caloforge.evaluation.results import Evaluation, read_evaluation
+    from caloforge.evaluation.results import Evaluation, prepare_folder, read_evaluation
     from caloforge.evaluation.samples import load_reference, load_sample
     from caloforge.evaluation.sections import SECTIONS
 
@@ -25,7 +24,6 @@ __all__ = [
     "markdown",
     "prepare_folder",
     "read_evaluation",
-    "write_report",
 ]
 
 # Loaded when first used: pages and parametrisations use parts of this room and need no SciPy.
@@ -37,9 +35,8 @@ _HOME = {
     "load_reference": "samples",
     "load_sample": "samples",
     "markdown": "ranking",
-    "prepare_folder": "report",
+    "prepare_folder": "results",
     "read_evaluation": "results",
-    "write_report": "report",
 }
 _EXTRA = {"scipy", "sklearn"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Estimate"]
+__all__ = ["N_BOOTSTRAP", "Estimate"]
 
 
 @dataclass(frozen=True)
@@ -18,3 +18,7 @@ class Estimate:
 
     value: float
     error: float
+
+
+N_BOOTSTRAP = 200
+"""Bootstrap samples of every error."""

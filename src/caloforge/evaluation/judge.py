@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from caloforge import __version__
 from caloforge.errors import CaloforgeError
-from caloforge.evaluation.classifier import check_training
-from caloforge.evaluation.energy import conditional_energies, conditional_response
+from caloforge.evaluation.classifiers.network_test import check_training
+from caloforge.evaluation.distances.response import conditional_energies, conditional_response
 from caloforge.evaluation.matching import match_energies, require_comparable
 from caloforge.evaluation.results import Evaluation, SampleResult
 from caloforge.evaluation.samples import (
@@ -28,9 +27,11 @@ from caloforge.evaluation.samples import (
     load_sample,
     name_particle,
 )
-from caloforge.evaluation.sections import SECTIONS, Finding, Pair
+from caloforge.evaluation.sections import SECTIONS
+from caloforge.evaluation.sections.pair import Finding, Pair
 from caloforge.random import check_seed
 from caloforge.runtime.generator import Generator
+from caloforge.version import __version__
 
 __all__ = ["Judged", "evaluate"]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import ks_2samp
 
 from caloforge.errors import EnergyError, ShowersError
-from caloforge.evaluation.distances import kolmogorov_smirnov
+from caloforge.evaluation.distances.single import kolmogorov_smirnov
 from caloforge.showers import Showers
 
-__all__ = ["match_energies", "require_comparable"]
+__all__ = ["energy_warnings", "match_energies", "require_comparable"]
 
 _BIN = 0.02  # of matching, in log E
 _ALARM = 1e-4  # probability below which two spectra count as different
@@ -77,3 +78,23 @@ def match_energies(
             found.append(rng.permutation(rows)[:count])
     first, second = (np.sort(np.concatenate([np.empty(0, np.intp), *found])) for found in chosen)
     return first, second
+
+
+_KS_ALARM = 1e-3
+
+
+def energy_warnings(first: Showers, second: Showers) -> list[str]:
+    """What to say where two samples have different spectra of incident energies.
+
+    A two-sample Kolmogorov-Smirnov test; spectra that are equal give a warning once in a thousand
+    tests.
+    """
+    test = ks_2samp(first.energy, second.energy)
+    if test.pvalue >= _KS_ALARM:
+        return []
+    message = (
+        f"energy: the spectra of incident energies differ (Kolmogorov-Smirnov distance "
+        f"{test.statistic:.3g}, p-value {test.pvalue:.2g}), which alone tells the classes apart; "
+        "match the energies first"
+    )
+    return [message]

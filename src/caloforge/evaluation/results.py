@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from caloforge.atomic import write_text
-from caloforge.errors import FileFormatError
+from caloforge.atomic import check_folder, write_text
+from caloforge.errors import FileFormatError, OutputError
 
 __all__ = [
     "FLOOR",
@@ -20,6 +20,7 @@ __all__ = [
     "SampleInfo",
     "SampleResult",
     "evaluation_schema",
+    "prepare_folder",
     "read_evaluation",
     "write_evaluation",
 ]
@@ -142,3 +143,20 @@ def read_evaluation(path: str | Path) -> Evaluation:
 def evaluation_schema() -> dict[str, Any]:
     """The JSON schema of ``metrics.json``."""
     return Evaluation.model_json_schema()
+
+
+def prepare_folder(path: str | Path, *, overwrite: bool) -> Path:
+    """The folder for a report, refused where there is one already that is not to be replaced.
+
+    Raises:
+        OutputError: There is a report, or the folder cannot be made.
+    """
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        msg = f"output {folder}: is a file, must be a folder"
+        raise OutputError(msg)
+    if not overwrite and any((folder / name).exists() for name in (METRICS, TRANSFER)):
+        msg = f"output {folder}: holds an evaluation already; choose another or add --overwrite"
+        raise OutputError(msg)
+    check_folder(folder / METRICS if folder.is_dir() else folder)
+    return folder

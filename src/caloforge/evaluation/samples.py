@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from caloforge.errors import ShowersError
 from caloforge.evaluation.results import FLOOR, SampleInfo
+from caloforge.provenance import file_sha256
 from caloforge.random import check_seed
-from caloforge.runtime.card import file_sha256
 from caloforge.showers import ShowerFile, Showers, Split
 
 __all__ = ["Reference", "Sample", "load_reference", "load_sample", "name_particle"]

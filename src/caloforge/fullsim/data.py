@@ -16,7 +16,7 @@ from caloforge.fullsim.physics import PhysicsSettings
 
 __all__ = [
     "DATASETS",
-    "Dataset",
+    "DataLibrary",
     "data_directory",
     "download_data",
     "download_size",
@@ -30,7 +30,7 @@ _VARIABLE = "GEANT4_DATA_DIR"
 
 
 @dataclass(frozen=True)
-class Dataset:
+class DataLibrary:
     """One of Geant4's data libraries.
 
     Attributes:
@@ -55,7 +55,7 @@ class Dataset:
 
 # Those of Geant4 11.4.0, which calzone 1.2 contains; it refuses to run if a folder is missing.
 DATASETS = tuple(
-    Dataset(name, version)
+    DataLibrary(name, version)
     for name, version in (
         ("G4NDL", "4.7.1"),
         ("G4EMLOW", "8.8"),
@@ -112,7 +112,7 @@ def data_directory() -> Path:
     return Path.home() / ".local/share/calzone/data"
 
 
-def missing_datasets(directory: Path) -> tuple[Dataset, ...]:
+def missing_datasets(directory: Path) -> tuple[DataLibrary, ...]:
     """The data libraries that a directory does not have."""
     return tuple(data for data in DATASETS if not (directory / data.folder).is_dir())
 
@@ -150,7 +150,7 @@ def require_data(physics: PhysicsSettings) -> None:
             raise Geant4DataError(msg)
 
 
-def download_size(datasets: Sequence[Dataset], timeout: float = 30.0) -> int:
+def download_size(datasets: Sequence[DataLibrary], timeout: float = 30.0) -> int:
     """How much there is to download, asked from the server.
 
     Args:
@@ -177,8 +177,8 @@ def download_size(datasets: Sequence[Dataset], timeout: float = 30.0) -> int:
 
 def download_data(
     directory: Path,
-    datasets: Sequence[Dataset],
-    progress: Callable[[Dataset], None] = lambda _: None,
+    datasets: Sequence[DataLibrary],
+    progress: Callable[[DataLibrary], None] = lambda _: None,
 ) -> None:
     """Download and unpack data libraries; each appears whole or not at all.
 

@@ -40,7 +40,7 @@ from caloforge.models.blocks import (
 )
 from caloforge.models.blocks.locally_connected import initialise
 from caloforge.models.config import Positive, SystemConfig
-from caloforge.models.lagan_streams import (
+from caloforge.models.lagan.streams import (
     MEV_PER_GEV,
     DiscriminatorStream,
     GeneratorStream,
@@ -121,7 +121,7 @@ class CaloGANGenerator(GeneratorNetwork):
         n_classes: Number of particles; 0 for no label.
         attention: Whether a layer sees the one before.
         sphere: Whether noise is brought to the same length; see
-            :func:`~caloforge.models.lagan_streams.noise_times_energy`.
+            :func:`~caloforge.models.lagan.streams.noise_times_energy`.
     """
 
     def __init__(

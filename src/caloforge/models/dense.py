@@ -1,6 +1,6 @@
 """What a generator says of itself that is made of dense layers alone: a graph of stacks.
 
-Formats for dense networks (:mod:`caloforge.export.lwtnn`) are written from it.
+Formats for dense networks (:mod:`caloforge.export.profiles.lwtnn`) are written from it.
 """
 
 from __future__ import annotations

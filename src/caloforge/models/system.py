@@ -23,10 +23,10 @@ __all__ = [
     "AdversarialSystem",
     "Batch",
     "GeneratorNetwork",
+    "LossSystem",
     "Losses",
     "Setting",
     "System",
-    "VariationalSystem",
 ]
 
 Losses = dict[str, Tensor]
@@ -232,7 +232,7 @@ class AdversarialSystem(System):
         """
 
 
-class VariationalSystem(System):
+class LossSystem(System):
     """One loss, of which the gradient reaches every parameter (optimiser ``"model"``)."""
 
     @abstractmethod

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from caloforge.errors import ConfigError
-from caloforge.models.config import suggestion
+from caloforge.explain import suggestion
 
 if TYPE_CHECKING:
     from caloforge.models.system import System
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["SYSTEMS", "system_type"]
 
 SYSTEMS = {
-    "atlas-vae": ("atlas_vae:AtlasVAE", "The ATLAS variational autoencoder."),
+    "atlas-vae": ("atlas_vae.system:AtlasVAE", "The ATLAS variational autoencoder."),
     "calogan": ("calogan:CaloGAN", "CaloGAN: one LAGAN per layer, attention between them."),
-    "lagan": ("lagan:LAGAN", "LAGAN: one layer as an image."),
+    "lagan": ("lagan.system:LAGAN", "LAGAN: one layer as an image."),
 }
 """Where each class is, in this package, and one line about it."""
 

@@ -8,8 +8,8 @@ from caloforge.runtime.artefacts import (
     load_card,
 )
 from caloforge.runtime.card import Card, card_schema
+from caloforge.runtime.generate import generate
 from caloforge.runtime.generator import Generator
-from caloforge.runtime.production import generate
 
 __all__ = [
     "DEFAULT_SYSTEM",

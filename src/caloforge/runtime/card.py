@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,17 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from caloforge.detector import Detector, detector_from_json
 from caloforge.errors import ArtefactError
 from caloforge.particles import particle_name
+from caloforge.provenance import file_sha256
 
-__all__ = [
-    "CARD",
-    "Card",
-    "Measurement",
-    "Score",
-    "Tensor",
-    "Training",
-    "card_schema",
-    "file_sha256",
-]
+__all__ = ["CARD", "Card", "Measurement", "Score", "TensorSpec", "TrainingRows", "card_schema"]
 
 CARD = "card.json"
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -33,7 +24,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Tensor(_Part):
+class TensorSpec(_Part):
     """An input or output of a generator."""
 
     name: str
@@ -43,7 +34,7 @@ class Tensor(_Part):
     description: str = ""
 
 
-class Training(_Part):
+class TrainingRows(_Part):
     """The showers that a generator was made from."""
 
     file: str
@@ -96,9 +87,9 @@ class Card(_Part):
     energy_range: tuple[Positive, Positive]
     """Incident energies that it was made for, GeV."""
     conditions: tuple[str, ...] = ("energy",)
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    training: tuple[Training, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    training: tuple[TrainingRows, ...]
     command: str
     seed: int
     wall_time: float
@@ -173,9 +164,3 @@ class Card(_Part):
 def card_schema() -> dict[str, Any]:
     """The JSON schema of ``card.json``, for those who read cards in other languages."""
     return Card.model_json_schema()
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from caloforge.detector import Detector, detector_from_json
 from caloforge.errors import ArtefactError, DetectorError
-from caloforge.models.fastcalosim import FastCaloSim
+from caloforge.models.fastcalosim.sampling import FastCaloSim
 from caloforge.random import Streams
 from caloforge.runtime.card import Card
 from caloforge.runtime.generator import Generator

@@ -2,17 +2,11 @@
 
 from caloforge.showers.container import Showers
 from caloforge.showers.convert import convert, convert_file
-from caloforge.showers.files import (
-    ShowerFile,
-    Split,
-    open_showers,
-    read_part,
-    read_showers,
-    write_showers,
-)
-from caloforge.showers.formats import FormatName
-from caloforge.showers.report import FileReport, inspect_file
+from caloforge.showers.fields import FormatName, Split
+from caloforge.showers.inspection import FileReport, inspect_file
+from caloforge.showers.reading import ShowerFile, open_showers, read_part, read_showers
 from caloforge.showers.split import split_file
+from caloforge.showers.writing import write_showers
 
 __all__ = [
     "FileReport",

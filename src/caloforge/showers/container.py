@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.detector import Detector
 from caloforge.errors import DetectorError, ShowersError
-
-if TYPE_CHECKING:
-    from caloforge.showers.formats import FormatName
+from caloforge.showers.fields import OPTIONAL
 
 __all__ = ["Showers"]
 
 FloatArray = NDArray[np.float64]
-_OPTIONAL = ("overflow", "entry_point", "direction", "leakage")
-SIGNED = ("entry_point", "direction")
-"""What may be negative."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,21 +52,27 @@ class Showers:
             deposits = np.asarray(self.deposits, dtype=np.float32)
         self._set("energy", energy, (n,))
         self._set("deposits", deposits, (n, self.detector.n_cells))
-        shapes = ((n, self.detector.n_layers), (n, 2), (n, 3), (n,))
-        for name, shape in zip(_OPTIONAL, shapes, strict=True):
+        for name, item in OPTIONAL.items():
             value = getattr(self, name)
             if value is not None:
-                self._set(name, np.asarray(value, dtype=np.float64), shape)
+                shape = (n, *item.shape(self.detector))
+                self._set(name, np.asarray(value, dtype=np.float64), shape, signed=item.signed)
         if n and self.energy.min() <= 0:
             worst = int(self.energy.argmin())
             msg = f"energy: shower {worst} has {self.energy[worst]} GeV, must be positive"
             raise ShowersError(msg)
 
-    def _set(self, name: str, value: NDArray[np.floating], shape: tuple[int, ...]) -> None:
+    def _set(
+        self,
+        name: str,
+        value: NDArray[np.floating],
+        shape: tuple[int, ...],
+        *,
+        signed: bool = False,
+    ) -> None:
         if value.shape != shape:
             msg = f"{name}: has shape {value.shape}, must be {shape} for {self.detector.name!r}"
             raise ShowersError(msg)
-        signed = name in SIGNED
         # The smallest and largest value say it all: both are NaN if any value is.
         if value.size and not (
             np.isfinite(value.max()) and np.isfinite(value.min()) and (signed or value.min() >= 0)
@@ -105,7 +104,7 @@ class Showers:
             rows: A slice, a mask of shape (N,), or indices of shape (M,).
         """
         optional = {
-            name: value[rows] for name in _OPTIONAL if (value := getattr(self, name)) is not None
+            name: value[rows] for name in OPTIONAL if (value := getattr(self, name)) is not None
         }
         return Showers(
             self.detector, self.energy[rows], self.deposits[rows], self.particle, **optional
@@ -162,22 +161,6 @@ class Showers:
         overflow = None if self.overflow is None else self.overflow[:, chosen]
         return replace(self, detector=detector, deposits=self.deposits[:, cells], overflow=overflow)
 
-    def write(self, path: str | Path, *, format: FormatName | None = None) -> None:  # noqa: A002
-        """Write to a file, which appears whole or not at all.
-
-        Args:
-            path: HDF5 file to make.
-            format: ``"calogan"`` or ``"calochallenge"``; by default the first where every layer has
-                rectangular cells, else the second.
-
-        Raises:
-            OutputError: The file exists already or cannot be written.
-            DetectorError: The detector does not fit the format.
-        """
-        from caloforge.showers.files import write_showers
-
-        write_showers(path, self, format=format)
-
     @staticmethod
     def concatenate(parts: Sequence[Showers]) -> Showers:
         """All showers of several samples, one after the other.
@@ -197,7 +180,7 @@ class Showers:
                 raise ShowersError(msg)
         optional = {
             name: np.concatenate([getattr(part, name) for part in parts])
-            for name in _OPTIONAL
+            for name in OPTIONAL
             if all(getattr(part, name) is not None for part in parts)
         }
         return Showers(

@@ -22,8 +22,9 @@ from caloforge.atomic import check_new, replacing
 from caloforge.detector import CylindricalLayer, Detector, RectangularLayer
 from caloforge.errors import DetectorError, ShowersError
 from caloforge.showers.container import Showers
-from caloforge.showers.files import BLOCK, ShowerFile, ShowerSink
-from caloforge.showers.formats import FormatName
+from caloforge.showers.fields import BLOCK, FormatName
+from caloforge.showers.reading import ShowerFile
+from caloforge.showers.writing import ShowerSink
 
 __all__ = ["convert", "convert_file", "spread_matrix"]
 

@@ -24,8 +24,9 @@ from filelock import FileLock, Timeout
 from caloforge.atomic import check_folder, reason, write_text
 from caloforge.errors import OutputError
 from caloforge.showers.container import Showers
-from caloforge.showers.files import BLOCK, ShowerFile, ShowerSink
-from caloforge.showers.formats import FormatName
+from caloforge.showers.fields import BLOCK, FormatName
+from caloforge.showers.reading import ShowerFile
+from caloforge.showers.writing import ShowerSink
 
 __all__ = ["Output", "output_paths"]
 

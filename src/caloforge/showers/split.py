@@ -9,7 +9,9 @@ import numpy as np
 from caloforge.atomic import check_new, replacing
 from caloforge.errors import CaloforgeError, FileFormatError
 from caloforge.random import check_seed
-from caloforge.showers.files import BLOCK, ShowerFile, ShowerSink
+from caloforge.showers.fields import BLOCK
+from caloforge.showers.reading import ShowerFile
+from caloforge.showers.writing import ShowerSink
 
 __all__ = ["split_file"]
 

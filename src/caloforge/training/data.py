@@ -16,8 +16,9 @@ from caloforge.detector import Detector
 from caloforge.errors import ParticleError, TrainingError
 from caloforge.models.system import Batch, Setting
 from caloforge.particles import particle_name
+from caloforge.provenance import file_sha256
 from caloforge.random import Purpose, shower_rng
-from caloforge.runtime.card import Training, file_sha256
+from caloforge.runtime.card import TrainingRows
 from caloforge.showers import Showers, Split, read_part
 
 __all__ = ["TrainingData", "mirror_images"]
@@ -41,7 +42,7 @@ class TrainingData:
     setting: Setting
     train: Batch
     validation: tuple[Showers, ...]
-    files: tuple[Training, ...]
+    files: tuple[TrainingRows, ...]
     mirrors: Tensor
 
     @classmethod
@@ -95,7 +96,7 @@ class TrainingData:
             ),
             tuple(parts[1]),
             tuple(
-                Training(
+                TrainingRows(
                     file=Path(file).name,
                     sha256=file_sha256(Path(file)),
                     rows=len(part),

@@ -17,16 +17,17 @@ import numpy as np
 import torch
 
 from caloforge.errors import TrainingError
-from caloforge.models.system import AdversarialSystem, Batch, Losses, VariationalSystem
+from caloforge.models.system import AdversarialSystem, Batch, Losses, LossSystem
 from caloforge.models.systems import system_type
 from caloforge.random import Purpose, shower_words
 from caloforge.training.adversarial import adversarial_step
 from caloforge.training.checkpoint import load_checkpoint, save_checkpoint
+from caloforge.training.curve import draw_curve
 from caloforge.training.data import TrainingData
+from caloforge.training.descent import descent_step
 from caloforge.training.recipe import Recipe
 from caloforge.training.run import Run
-from caloforge.training.selection import Criterion, draw_curve, sample, score
-from caloforge.training.variational import variational_step
+from caloforge.training.selection import Criterion, sample, score
 
 __all__ = ["Progress", "train"]
 
@@ -192,8 +193,8 @@ class _Training:
         system = self.system
         if isinstance(system, AdversarialSystem):
             return adversarial_step(system, batch, self.optimizers, rng, self.precision)
-        if isinstance(system, VariationalSystem):
-            return variational_step(system, batch, self.optimizers, rng, self.precision)
+        if isinstance(system, LossSystem):
+            return descent_step(system, batch, self.optimizers, rng, self.precision)
         msg = f"system: there is no loop for {type(system).__name__}"
         raise TrainingError(msg)
 

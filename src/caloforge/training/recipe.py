@@ -12,7 +12,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from caloforge.errors import ConfigError, FileFormatError
-from caloforge.models.config import SystemConfig, explain, suggestion
+from caloforge.explain import explain, suggestion
+from caloforge.models.config import SystemConfig
 from caloforge.models.systems import system_type
 from caloforge.particles import particle_name
 from caloforge.training.selection import Criterion

@@ -16,15 +16,15 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from caloforge import __version__
 from caloforge.atomic import check_folder, write_text
 from caloforge.detector import detector_from_json, detector_to_json
 from caloforge.errors import OutputError, TrainingError
 from caloforge.models.system import Setting, System
 from caloforge.models.systems import system_type
-from caloforge.runtime.card import Training
+from caloforge.runtime.card import TrainingRows
 from caloforge.training.checkpoint import load_checkpoint, read_state
 from caloforge.training.recipe import Recipe
+from caloforge.version import __version__
 
 __all__ = ["Run"]
 
@@ -48,7 +48,7 @@ class Run:
     folder: Path
     recipe: Recipe
     setting: Setting
-    training: tuple[Training, ...]
+    training: tuple[TrainingRows, ...]
     environment: Mapping[str, Any]
 
     @property
@@ -78,7 +78,7 @@ class Run:
 
     @classmethod
     def create(
-        cls, folder: Path, recipe: Recipe, setting: Setting, training: tuple[Training, ...]
+        cls, folder: Path, recipe: Recipe, setting: Setting, training: tuple[TrainingRows, ...]
     ) -> Run:
         """Begin a run in a new folder.
 
@@ -116,7 +116,7 @@ class Run:
                     tuple(setting["particles"]),
                     (setting["energy_range"][0], setting["energy_range"][1]),
                 ),
-                tuple(Training.model_validate(item) for item in about["training"]),
+                tuple(TrainingRows.model_validate(item) for item in about["training"]),
                 about["environment"],
             )
         except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
@@ -151,7 +151,7 @@ class Run:
             "environment": dict(self.environment),
         }
 
-    def check_same(self, recipe: Recipe, training: tuple[Training, ...]) -> None:
+    def check_same(self, recipe: Recipe, training: tuple[TrainingRows, ...]) -> None:
         """Refuse to go on with other settings or other data.
 
         Raises:

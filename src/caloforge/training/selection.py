@@ -8,26 +8,24 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from caloforge.atomic import replacing
 from caloforge.errors import ShowersError
-from caloforge.evaluation.calochallenge import high_level
-from caloforge.evaluation.distance_table import compare_observables
-from caloforge.evaluation.fastcalogan import fastcalogan_energy_chi2
-from caloforge.evaluation.manifold import gaussian_frechet
-from caloforge.evaluation.trees import trees_test
+from caloforge.evaluation.classifiers.trees import trees_test
+from caloforge.evaluation.distances.energy_chi2 import fastcalogan_energy_chi2
+from caloforge.evaluation.distances.physics import gaussian_frechet
+from caloforge.evaluation.distances.table import compare_observables
+from caloforge.evaluation.features.calochallenge import high_level
 from caloforge.models.system import GeneratorNetwork
 from caloforge.random import Purpose, shower_rng
 from caloforge.showers import Showers
 
-__all__ = ["Criterion", "draw_curve", "sample", "score"]
+__all__ = ["Criterion", "sample", "score"]
 
 Criterion = Literal["energy-chi2", "frechet", "separation", "trees"]
 _BLOCK = 512
@@ -103,35 +101,6 @@ def score(
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
-def draw_curve(path: Path, records: Sequence[Mapping[str, Any]], criterion: str) -> None:
-    """Draw what the best epoch was chosen by.
-
-    Args:
-        path: PNG file to make or replace.
-        records: For each validation ``"epoch"`` and the criteria by name.
-        criterion: The one that decided.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
-    axes = figure.add_subplot()
-    epochs = [record["epoch"] for record in records]
-    values = [record[criterion] if _finite(record[criterion]) else math.nan for record in records]
-    axes.plot(epochs, values, marker=".", color="tab:blue")
-    finite = [value for value in values if math.isfinite(value)]
-    if finite:
-        best = epochs[values.index(min(finite))]
-        axes.axvline(best, color="tab:red", linewidth=1, label=f"best: epoch {best}")
-        axes.legend(frameon=False)
-        if max(finite) > 20 * min(finite) > 0:
-            axes.set_yscale("log")
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(f"{criterion} on validation rows")
-    with replacing(path) as beside:
-        FigureCanvasAgg(figure).print_figure(str(beside), format="png", dpi=120)
-
-
 def _energy_chi2(reference: Showers, showers: Showers, seed: int) -> float:  # noqa: ARG001
     return fastcalogan_energy_chi2(reference, showers).chi2.reduced
 
@@ -161,7 +130,3 @@ _MEASURES: dict[Criterion, Callable[[Showers, Showers, int], float]] = {
     "separation": _separation,
     "trees": _trees,
 }
-
-
-def _finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)

@@ -1,7 +1,7 @@
 """The page that shows a sample of showers beside Geant4: one HTML file, readable without network.
 
-Python decides what is shown (:mod:`caloforge.evaluation.comparison` does the statistics); the
-scripts beside this file only draw it. All that they draw is in one JSON object in the page.
+Python decides what is shown (:mod:`caloforge.evaluation.summary.comparison` does the statistics);
+the scripts beside this file only draw it. All that they draw is in one JSON object in the page.
 """
 
 from __future__ import annotations
@@ -9,26 +9,27 @@ from __future__ import annotations
 import html
 import json
 from dataclasses import asdict, dataclass
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-import caloforge
 from caloforge.atomic import write_text
 from caloforge.detector import Detector, Layer, RectangularLayer
 from caloforge.detector.layers import CylindricalLayer
 from caloforge.errors import ShowersError
-from caloforge.evaluation.comparison import (
+from caloforge.evaluation.summary.comparison import (
     Comparison,
     Curve,
     Mixture,
     Overlay,
     compare_summaries,
 )
-from caloforge.evaluation.summary import OCCUPIED, EnergySlice, Summary, slice_edges
+from caloforge.evaluation.summary.slices import OCCUPIED, slice_edges
+from caloforge.evaluation.summary.summary import EnergySlice, Summary
 from caloforge.showers import Showers
+from caloforge.version import __version__
+from caloforge.web.template import render, resource
 
 __all__ = ["RunInfo", "write_overview"]
 
@@ -100,24 +101,20 @@ def write_overview(
 
 def _render(title: str, content: Json) -> str:
     """Put style, scripts and data into the template."""
-    folder = resources.files("caloforge.web")
     # In JSON "<" occurs within strings only; escaped, no text can end the script element.
     data = json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     parts = {
         "title": html.escape(title),
-        "style": (folder / "overview.css").read_text("utf-8"),
-        "scripts": "\n".join((folder / name).read_text("utf-8") for name in _SCRIPTS),
+        "scripts": "\n".join(map(resource, _SCRIPTS)),
         "data": data,
     }
-    # Split first, so that nothing within one part is taken for the mark of another.
-    pieces = (folder / "overview.html").read_text("utf-8").split("%%")
-    return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
+    return render("overview.html", parts)
 
 
 def _content(summary: Summary, event: Showers, run: RunInfo, reference: Summary | None) -> Json:
     comparison = compare_summaries(summary, reference)
     return {
-        "run": {**asdict(run), "caloforge": caloforge.__version__},
+        "run": {**asdict(run), "caloforge": __version__},
         "particle": summary.particle,
         "detector": _describe_detector(summary.detector),
         "showers": _describe_sample(summary, comparison.showers),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from caloforge.evaluation.summary import Summary, SummaryBuilder
-from caloforge.evaluation.summary_json import read_summary
+from caloforge.evaluation.summary.file import read_summary
+from caloforge.evaluation.summary.summary import Summary, SummaryBuilder
 from caloforge.runtime.artefacts import find_artefact, load_card
 from caloforge.showers import open_showers
 from caloforge.web.overview import RunInfo, write_overview

@@ -6,11 +6,12 @@ from typing import get_args
 
 from caloforge.detector import Detector
 from caloforge.errors import FileFormatError
-from caloforge.showers.formats.base import OPTIONAL, Format, FormatName
+from caloforge.showers.fields import FormatName
+from caloforge.showers.formats.base import Format
 from caloforge.showers.formats.calochallenge import CaloChallengeFormat
 from caloforge.showers.formats.calogan import CaloGANFormat
 
-__all__ = ["FORMATS", "OPTIONAL", "Format", "FormatName", "choose_format"]
+__all__ = ["FORMATS", "Format", "choose_format"]
 
 FORMATS: dict[str, Format] = {
     format_.name: format_ for format_ in (CaloGANFormat(), CaloChallengeFormat())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
@@ -13,14 +13,11 @@ from numpy.typing import NDArray
 from caloforge.detector import Detector
 from caloforge.errors import FileFormatError
 from caloforge.showers.container import Showers
+from caloforge.showers.fields import OPTIONAL, FormatName
 
-__all__ = ["Format", "FormatName"]
+__all__ = ["Format"]
 
-FormatName = Literal["calogan", "calochallenge"]
 Arrays = dict[str, NDArray[Any]]
-
-# What a file may hold besides energies and deposits, under the same name as in `Showers`.
-OPTIONAL = ("overflow", "entry_point", "direction", "leakage")
 
 
 class Format(ABC):
@@ -99,9 +96,7 @@ class Format(ABC):
             FileFormatError: A dataset is missing or has a wrong shape.
         """
         expected: dict[str, tuple[int, ...]] = {self.energy_key: (1,), **self.shapes(detector)}
-        optional = ((detector.n_layers,), (2,), (3,), ())
-        shapes = zip(OPTIONAL, optional, strict=True)
-        expected |= {key: shape for key, shape in shapes if key in file}
+        expected |= {key: each.shape(detector) for key, each in OPTIONAL.items() if key in file}
         count = None
         for key, shape in expected.items():
             if key not in file:

@@ -1,0 +1,1 @@
+"""Classifier tests: can anything tell the samples apart?"""

@@ -1,0 +1,1 @@
+"""What the judge looks at: functions of single showers."""

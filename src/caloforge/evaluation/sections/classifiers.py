@@ -1,0 +1,45 @@
+"""The classifier tests that were published, with networks."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from caloforge.evaluation.classifiers.network_test import classifier_test, find_protocol
+from caloforge.evaluation.results import Headline
+from caloforge.evaluation.sections.pair import Finding, Pair
+
+__all__ = ["classifiers_section"]
+
+_QUICK_PROTOCOLS = ("caloflow", "caloflow-normalised", "calochallenge-high")
+
+
+_FULL_PROTOCOLS = (*_QUICK_PROTOCOLS, "calochallenge-low", "calochallenge-low-normalised")
+
+
+def classifiers_section(pair: Pair) -> Finding:
+    """AUC of the published networks."""
+    if find_spec("torch") is None:
+        note = "PyTorch is not installed, so no classifiers: pip install 'caloforge[torch]'"
+        return Finding({}, (), (note,))
+    details, headlines, warnings = {}, [], []
+    for name in _QUICK_PROTOCOLS if pair.quick else _FULL_PROTOCOLS:
+        found = classifier_test(
+            pair.reference,
+            pair.showers,
+            find_protocol(name, quick=pair.quick),
+            seed=pair.seed,
+            repeats=pair.repeats,
+            device=pair.device,
+        )
+        details[found.name] = found.model_dump(mode="json")
+        warnings += [f"{found.name}: {warning}" for warning in found.warnings]
+        headlines.append(
+            Headline(
+                name=f"auc_{name}",
+                label=f"AUC, {found.name}",
+                value=found.auc,
+                error=found.auc_error,
+                better="half",
+            )
+        )
+    return Finding(details, tuple(headlines), tuple(dict.fromkeys(warnings)))

@@ -1,0 +1,44 @@
+"""Copies of training showers, and too little diversity."""
+
+from __future__ import annotations
+
+from caloforge.evaluation.distances.memorisation import memorisation
+from caloforge.evaluation.results import Headline
+from caloforge.evaluation.sections.pair import Finding, Pair, finite
+
+__all__ = ["memorisation_section"]
+
+
+def memorisation_section(pair: Pair) -> Finding:
+    """Nearest neighbours in the training set, and diversity."""
+    if pair.training is None:
+        return Finding({})
+    rng = pair.rng(4)
+    held_out, showers = pair.reference, pair.showers
+    if pair.is_floor:  # these are showers of the training: half of the reference stands in for them
+        order = rng.permutation(len(held_out))
+        held_out, showers = (pair.reference[order[i::2]] for i in range(2))
+    found = memorisation(
+        pair.training, held_out, showers, rng, max_showers=1_500 if pair.quick else 5_000
+    )
+    warnings = []
+    if found.memorised:
+        warnings.append("showers of the training set come out again: the generator memorised them")
+    if found.collapsed:
+        warnings.append("generated showers are too much alike: the generator collapsed")
+    headline = Headline(
+        name="diversity",
+        label="diversity",
+        value=finite(found.diversity.value),
+        error=finite(found.diversity.error),
+        better="one",
+    )
+    examples = [
+        (
+            showers.deposits[item.generated],
+            pair.training.deposits[item.training],
+            item.distance,
+        )
+        for item in found.examples
+    ]
+    return Finding(found.to_dict(), (headline,), tuple(warnings), {"examples": examples})

@@ -1,0 +1,1 @@
+"""What pages show of a sample: histograms that are filled block by block."""

@@ -1,0 +1,1 @@
+"""Forms in which a generator leaves: one file each."""

@@ -1,0 +1,1 @@
+"""What enters the detector: particles, their energies, where and how they enter."""

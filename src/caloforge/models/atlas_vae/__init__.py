@@ -1,0 +1,1 @@
+"""The ATLAS variational autoencoder."""

@@ -1,0 +1,1 @@
+"""FastCaloSim: longitudinal and lateral parametrisations of showers."""

@@ -1,0 +1,1 @@
+"""LAGAN: one layer as an image."""

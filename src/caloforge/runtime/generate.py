@@ -1,0 +1,154 @@
+"""Making any number of showers with a generator, straight into a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from caloforge.detector import Detector, detector_to_json
+from caloforge.errors import CaloforgeError
+from caloforge.incident.spectrum import Spectrum
+from caloforge.random import check_seed
+from caloforge.runtime.artefacts import DEFAULT_SYSTEM, find_artefact, load, load_card
+from caloforge.runtime.generator import BATCH, Generator
+from caloforge.showers import FormatName, Showers
+from caloforge.showers.output import Output
+from caloforge.showers.production import produce
+from caloforge.version import __version__
+
+__all__ = ["GeneratorSource", "generate"]
+
+
+@dataclass(frozen=True)
+class GeneratorSource:
+    """A generator as a source of showers; see :class:`caloforge.showers.production.Source`.
+
+    Attributes:
+        artefact: Folder of the artefact.
+        spectrum: Incident energies.
+        seed: Seed of the run.
+        detector: What the showers are read out in; None for the generator's own.
+        extrapolate: Allow energies outside the range of the generator.
+        threads: Threads that a network may use.
+        conserve_energy: Draw showers again that deposit too much.
+    """
+
+    artefact: Path
+    spectrum: Spectrum
+    seed: int
+    detector: Detector | None = None
+    extrapolate: bool = False
+    threads: int = 0
+    conserve_energy: bool = False
+
+    @cached_property
+    def generator(self) -> Generator:
+        """The generator, loaded on first use."""
+        return load(self.artefact, threads=self.threads)
+
+    def __getstate__(self) -> dict[str, object]:
+        # Each worker process loads its own generator: a network cannot be sent.
+        return {key: value for key, value in self.__dict__.items() if key != "generator"}
+
+    def block(self, first: int, count: int) -> list[Showers]:
+        """The showers ``first`` to ``first + count``."""
+        return [
+            self.generator.sample(
+                self.spectrum.sample(self.seed, first, count),
+                seed=self.seed,
+                first=first,
+                detector=self.detector,
+                batch=count,
+                extrapolate=self.extrapolate,
+                conserve_energy=self.conserve_energy,
+            )
+        ]
+
+
+def generate(
+    output: str | Path,
+    *,
+    particle: str | int,
+    energy: str | Spectrum,
+    count: int,
+    seed: int,
+    model: str | Path = DEFAULT_SYSTEM,
+    detector: Detector | None = None,
+    format: FormatName | None = None,  # noqa: A002
+    workers: int = 1,
+    batch: int = BATCH,
+    extrapolate: bool = False,
+    conserve_energy: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Path:
+    """Make showers with a generator and write them to a file, which appears whole or not at all.
+
+    With more than one worker a script must guard its entry point (``if __name__ == "__main__"``),
+    as with everything that uses :mod:`multiprocessing`.
+
+    Args:
+        output: File to make.
+        particle: PDG name or identifier.
+        energy: Incident energies, as on the command line; see :mod:`caloforge.incident.spectrum`.
+        count: Number of showers.
+        seed: Seed of the run; the same seed gives the same showers, whatever ``workers`` and
+            ``batch``.
+        model: Artefact or system; see :func:`caloforge.load`.
+        detector: Read the showers out in another detector, where the generator can.
+        format: Format of the file; None for the usual one of the detector.
+        workers: Number of processes.
+        batch: Showers that are made at a time.
+        extrapolate: Allow energies outside the range of the generator.
+        conserve_energy: Draw showers again that deposit too much; see
+            :meth:`caloforge.Generator.sample`.
+        resume: Go on with an unfinished run of the same arguments.
+        overwrite: Replace a file that is there, and drop an unfinished run.
+        progress: Called with the number of showers made so far.
+
+    Returns:
+        The file.
+
+    Raises:
+        CaloforgeError: An argument is wrong, or the file cannot be written.
+    """
+    spectrum = Spectrum.parse(energy) if isinstance(energy, str) else energy
+    for name, value in (("n", count), ("workers", workers), ("batch", batch)):
+        if value < 1:
+            msg = f"{name}: got {value}, must be at least 1"
+            raise CaloforgeError(msg)
+    check_seed(seed)
+    artefact = find_artefact(model, particle)
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    source = GeneratorSource(
+        artefact, spectrum, seed, detector, extrapolate, threads, conserve_energy
+    )
+    # Fail now, not in a worker: on a wrong detector, or an energy out of range.
+    readout = source.generator.readout(detector)
+    ends = Spectrum.of([spectrum.minimum, spectrum.maximum]).sample(seed, 0, 2)
+    source.generator.check_energies(ends, extrapolate=extrapolate)
+    if spectrum.finite:
+        spectrum.sample(seed, count - 1, 1)
+    path = Path(output)
+    run = {
+        "caloforge": __version__,
+        "command": "generate",
+        "conserve_energy": conserve_energy,
+        "count": count,
+        "detector": detector_to_json(readout),
+        "energy": spectrum.describe(),
+        "files": load_card(artefact).files,
+        "format": format,
+        "model": load_card(artefact).name,
+        "particle": source.generator.card.particle,
+        "seed": seed,
+    }
+    with Output(
+        [path], run, count, format=format, resume=resume, overwrite=overwrite
+    ) as destination:
+        produce(source, destination, count, block_size=batch, workers=workers, progress=progress)
+    return path
