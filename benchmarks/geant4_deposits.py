@@ -12,6 +12,7 @@ import time
 from caloforge.detector import load_detector
 from caloforge.fullsim import Geant4Source
 from caloforge.fullsim.engine import shoot
+from caloforge.incident.gun import Gun
 from caloforge.incident.spectrum import Spectrum
 
 
@@ -20,8 +21,9 @@ def measure(source: Geant4Source, count: int) -> tuple[float, float]:
     off = on = 0.0
     source.block(count, 1)  # Geant4 builds its tables
     for i in range(count):
+        primaries = source.primaries(source.gun.sample(source.seed, i, 1), i)
         start = time.process_time()
-        shoot(source.detector.stack, source.physics, source.primaries(i, 1), record=False)
+        shoot(source.detector.stack, source.physics, primaries, record=False)
         middle = time.process_time()
         source.block(i, 1)
         off += middle - start
@@ -37,8 +39,8 @@ def main() -> None:
     parser.add_argument("--readout", nargs="+", default=["calogan", "lar-voxels"])
     arguments = parser.parse_args()
     readouts = tuple(load_detector(name) for name in arguments.readout)
-    spectrum = Spectrum.parse(arguments.energy)
-    source = Geant4Source(readouts[0], arguments.particle, spectrum, seed=1, readouts=readouts)
+    gun = Gun(arguments.particle, Spectrum.parse(arguments.energy))
+    source = Geant4Source(readouts[0], gun, seed=1, readouts=readouts)
     off, on = measure(source, arguments.n)
     print(f"{arguments.n} {arguments.particle} of {arguments.energy} GeV, {arguments.readout}")
     print(f"deposits off {1e3 * off:.0f} ms, on {1e3 * on:.0f} ms, ratio {on / off:.3f}")

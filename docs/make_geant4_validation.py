@@ -13,6 +13,7 @@ import numpy as np
 
 from caloforge.evaluation.paired import Comparison, compare_matched
 from caloforge.fullsim import Geant4Source, PhysicsSettings
+from caloforge.incident.gun import Gun
 from caloforge.incident.spectrum import Spectrum
 from caloforge.showers import Showers, read_showers
 from caloforge.showers.production import blocks
@@ -67,7 +68,7 @@ def correct_lead(tables: Path) -> None:
 def simulate(reference: Showers, em: str, copies: int, workers: int) -> Showers:
     spectrum = Spectrum("list", tuple(reference.energy.tolist()), "energies of the reference")
     source = Geant4Source(
-        reference.detector, "e+", spectrum, seed=2017, physics=PhysicsSettings(em)
+        reference.detector, Gun("e+", spectrum), seed=2017, physics=PhysicsSettings(em)
     )
     made = blocks(source, 0, copies * len(reference), block_size=8, workers=workers, isolated=True)
     return Showers.concatenate([block[0] for block in made])

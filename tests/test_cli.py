@@ -112,6 +112,11 @@ def test_version_and_nothing(cli: Cli) -> None:
         ("models show", ["--name"]),
         ("geant4", ["--particle, --energy, -n, --output must be given"]),
         ("geant4 --particle e+ --energy 5 -n 5 -o x.h5 --em fast", ["--em", "option1"]),
+        (
+            "train fastcalosim --particle e+ --data x.h5 -o m --energy-range 1,50,3",
+            ["energy_range: got '1,50,3', must be LOW:HIGH"],
+        ),
+        ("export run -o m --energy-range file:x.h5", ["energy_range: got 'file:x.h5'"]),
     ],
 )
 def test_usage(cli: Cli, line: str, words: list[str]) -> None:

@@ -37,6 +37,7 @@ from caloforge.fullsim import (
 )
 from caloforge.fullsim.engine import Hits, Primaries, ShotError, random_index
 from caloforge.fullsim.geometry import build_geometry, sensitive_volumes
+from caloforge.incident.gun import Gun
 from caloforge.incident.spectrum import Spectrum
 from caloforge.showers import Showers
 
@@ -53,8 +54,14 @@ def tables(shared: Path) -> Iterator[Path]:
         yield folder
 
 
-def source(particle: str = "e+", energy: str = "1", **settings: object) -> Geant4Source:
-    return Geant4Source(CALOGAN, particle, Spectrum.parse(energy), 1, **settings)  # type: ignore[arg-type]
+def gun(particle: str = "e+", energy: str = "1", beam: Beam | None = None) -> Gun:
+    return Gun(particle, Spectrum.parse(energy), beam)
+
+
+def source(
+    particle: str = "e+", energy: str = "1", *, beam: Beam | None = None, **settings: object
+) -> Geant4Source:
+    return Geant4Source(CALOGAN, gun(particle, energy, beam), 1, **settings)  # type: ignore[arg-type]
 
 
 def assert_same(one: Showers, other: Showers) -> None:
@@ -106,7 +113,7 @@ def test_unknown_element() -> None:
 def test_unknown_material() -> None:
     detector = replace(CALOGAN, stack=Stack((Plate("G4_Kryptonite", 480.0),), 1000.0))
     with pytest.raises(DetectorError, match="undefined 'G4_Kryptonite'"):
-        Geant4Source(detector, "e-", Spectrum.parse("1"), 1).block(0, 1)
+        Geant4Source(detector, gun("e-"), 1).block(0, 1)
 
 
 # Settings
@@ -159,7 +166,7 @@ def test_wrong_physics(arguments: dict[str, object], words: str) -> None:
 def test_wrong_source() -> None:
     bare = Detector("bare", CALOGAN.layers)
     with pytest.raises(DetectorError, match="no stack"):
-        Geant4Source(bare, "e+", Spectrum.parse("1"), 1)
+        Geant4Source(bare, gun(), 1)
     flat = Detector("flat", (RectangularLayer(None, (0.0, 1.0), (0.0, 1.0)),))
     with pytest.raises(DetectorError, match="depth"):
         source(readouts=(flat,))
@@ -329,7 +336,7 @@ def test_insensitive_plates_record_nothing() -> None:
     plates = (Plate("G4_W", 3.5, sensitive=False), Plate("G4_Si", 0.5)) * 15
     layer = RectangularLayer((0.0, 60.0), (-50.0, 0.0, 50.0), (-50.0, 50.0))
     detector = Detector("W-Si", (layer,), Stack(plates, 200.0))
-    (showers,) = Geant4Source(detector, "e-", Spectrum.parse("2"), 3).block(0, 5)
+    (showers,) = Geant4Source(detector, gun("e-", "2"), 3).block(0, 5)
     assert showers.response.min() > 0.005
     assert showers.response.max() < 0.05
 
@@ -375,9 +382,11 @@ def test_shower_that_geant4_complains_about(
 def test_geant4_is_silent_on_stdout(tables: Path) -> None:
     program = (
         "from caloforge.detector import load_detector\n"
+        "from caloforge.incident.gun import Gun\n"
         "from caloforge.incident.spectrum import Spectrum\n"
         "from caloforge.fullsim import Geant4Source\n"
-        "Geant4Source(load_detector('calogan'), 'mu-', Spectrum.parse('0.5'), 1).block(0, 1)\n"
+        "gun = Gun('mu-', Spectrum.parse('0.5'))\n"
+        "Geant4Source(load_detector('calogan'), gun, 1).block(0, 1)\n"
         "print('done')\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)

@@ -11,6 +11,7 @@ from caloforge.detector import Detector, RectangularLayer
 from caloforge.errors import ShowersError
 from caloforge.evaluation.paired import compare_matched
 from caloforge.fullsim import Geant4Source
+from caloforge.incident.gun import Gun
 from caloforge.incident.spectrum import Spectrum
 from caloforge.showers import Showers, read_showers
 from caloforge.showers.production import blocks
@@ -55,7 +56,7 @@ def test_against_the_calogan_authors(shared: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("GEANT4_DATA_DIR", str(shared / "geant4-data-lite"))
     reference = read_showers(shared / "data" / "calogan-geant4-eplus-51.h5")
     spectrum = Spectrum("list", tuple(reference.energy.tolist()), "energies of the reference")
-    source = Geant4Source(reference.detector, "e+", spectrum, seed=7)
+    source = Geant4Source(reference.detector, Gun("e+", spectrum), seed=7)
     made = blocks(source, 0, 2 * len(reference), block_size=8, workers=2, isolated=True)
     showers = Showers.concatenate([block[0] for block in made])
     for item in compare_matched(reference, showers):

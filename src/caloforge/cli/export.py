@@ -51,10 +51,9 @@ def _export(
     """Make a generator for everyone of the best epoch of a training; it needs no PyTorch."""
     need_training()
     from caloforge.export.run import export_run
-    from caloforge.incident.spectrum import Spectrum
+    from caloforge.incident.spectrum import parse_range
     from caloforge.runtime import load_card
 
-    spectrum = None if energy_range is None else Spectrum.parse(energy_range)
     deviation = export_run(
         run,
         output,
@@ -62,7 +61,7 @@ def _export(
         format=format,
         half=half,
         test_data=test_data,
-        energy_range=None if spectrum is None else (spectrum.minimum, spectrum.maximum),
+        energy_range=None if energy_range is None else parse_range(energy_range),
         overwrite=overwrite,
     )
     card = load_card(output)

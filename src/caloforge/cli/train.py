@@ -59,16 +59,14 @@ def fastcalosim(
 ) -> None:
     """Fit a FastCaloSim parametrisation on the train rows, judge it on the test rows."""
     from caloforge.export import train_fastcalosim
-    from caloforge.incident.spectrum import Spectrum
+    from caloforge.incident.spectrum import parse_range
     from caloforge.models.fastcalosim.sampling import FastCaloSimConfig
     from caloforge.particles import particle_name
     from caloforge.runtime import load_card
 
     config = FastCaloSimConfig.preset(particle_name(particle))
     if energy_range is not None:
-        spectrum = Spectrum.parse(energy_range)
-        ends = (spectrum.minimum, spectrum.maximum)
-        config = config.model_copy(update={"energy_range": ends})
+        config = config.model_copy(update={"energy_range": parse_range(energy_range)})
     with bar("energies", config.n_nodes, quiet=quiet or json, unit="nodes") as progress:
         path = train_fastcalosim(
             output,

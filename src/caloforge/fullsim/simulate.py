@@ -12,8 +12,8 @@ from caloforge.fullsim.data import data_directory, require_data
 from caloforge.fullsim.physics import PhysicsSettings
 from caloforge.fullsim.source import Geant4Source
 from caloforge.incident.beam import Beam
+from caloforge.incident.gun import Gun
 from caloforge.incident.spectrum import Spectrum
-from caloforge.particles import particle_name
 from caloforge.showers import FormatName
 from caloforge.showers.formats import choose_format
 from caloforge.showers.output import Output, output_paths
@@ -74,14 +74,13 @@ def simulate(
             raise CaloforgeError(msg)
     spectrum = Spectrum.parse(energy) if isinstance(energy, str) else energy
     spectrum.sample(seed, count - 1, 1)
+    beam = beam or Beam()
     source = Geant4Source(
         detector,
-        particle_name(particle),
-        spectrum,
+        Gun(str(particle), spectrum, beam),
         seed,
         tuple(readouts),
         physics or PhysicsSettings(),
-        beam or Beam(),
     )
     names = [readout.name for readout in source.readouts]
     if len(set(names)) < len(names):
@@ -91,14 +90,14 @@ def simulate(
         choose_format(readout, format).shapes(readout)
     require_data(source.physics)
     run = {
-        "beam": asdict(source.beam),
+        "beam": asdict(beam),
         "caloforge": __version__,
         "command": "geant4",
         "count": count,
         "detector": detector_to_json(detector),
         "energy": spectrum.describe(),
         "format": format,
-        "particle": source.particle,
+        "particle": source.gun.particle,
         "physics": asdict(source.physics),
         "readouts": [detector_to_json(readout) for readout in source.readouts],
         "seed": seed,

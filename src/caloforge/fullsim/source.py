@@ -15,8 +15,9 @@ from caloforge.fullsim.engine import Hits, Primaries, ShotError, random_index, s
 from caloforge.fullsim.geometry import require_stack
 from caloforge.fullsim.physics import PhysicsSettings
 from caloforge.incident.beam import Beam
-from caloforge.incident.spectrum import Spectrum
-from caloforge.particles import particle_name, pdg_id
+from caloforge.incident.gun import Gun
+from caloforge.incident.incident import Incident
+from caloforge.particles import pdg_id
 from caloforge.random import check_seed
 from caloforge.showers import Showers
 
@@ -46,32 +47,27 @@ class Geant4Source:
 
     Attributes:
         detector: What the particles fly through; must have a stack.
-        particle: PDG name or identifier.
-        spectrum: Incident energies.
+        gun: The particles; without a beam they enter at the centre, perpendicular.
         seed: Seed of the run.
         readouts: What the showers are recorded in; by default the detector's own layers.
         physics: Physics list and cut.
-        beam: Entry points and directions.
 
     Raises:
         DetectorError: There is no stack, a readout belongs to another stack or does not say how
             deep its layers are, or the beam misses the front face.
-        ParticleError: There is no such particle.
         CaloforgeError: The seed is out of range.
     """
 
     detector: Detector
-    particle: str
-    spectrum: Spectrum
+    gun: Gun
     seed: int
     readouts: tuple[Detector, ...] = ()
     physics: PhysicsSettings = field(default_factory=PhysicsSettings)
-    beam: Beam = field(default_factory=Beam)
 
     def __post_init__(self) -> None:
         stack = require_stack(self.detector)
-        pdg_id(self.particle)
         check_seed(self.seed)
+        beam = self.gun.beam or Beam()
         if not self.readouts:
             object.__setattr__(self, "readouts", (self.detector,))
         for readout in self.readouts:
@@ -87,15 +83,15 @@ class Geant4Source:
                     f"{self.detector.name!r}; give one with the same stack, or without"
                 )
                 raise DetectorError(msg)
-            if not self.beam.on_axis and len(set(map(type, readout.layers))) > 1:
+            if not beam.on_axis and len(set(map(type, readout.layers))) > 1:
                 msg = (
                     f"readout: {readout.name!r} has both cells and voxels, which is for particles "
                     "at the centre and perpendicular only; give two readouts instead"
                 )
                 raise DetectorError(msg)
-        if self.beam.spread >= 0.5 * stack.lateral:
+        if beam.spread >= 0.5 * stack.lateral:
             msg = (
-                f"spread: got {self.beam.spread} mm, must be less than half the side of the "
+                f"spread: got {beam.spread} mm, must be less than half the side of the "
                 f"plates, {0.5 * stack.lateral} mm"
             )
             raise DetectorError(msg)
@@ -103,16 +99,22 @@ class Geant4Source:
     @property
     def block_size(self) -> int:
         """Showers that take about ten seconds: a good block for workers and for resuming."""
-        return int(np.clip(_BLOCK_ENERGY / self.spectrum.mean, 1, _BLOCK_SHOWERS))
+        return int(np.clip(_BLOCK_ENERGY / self.gun.spectrum.mean, 1, _BLOCK_SHOWERS))
 
-    def primaries(self, first: int, count: int) -> Primaries:
-        """The particles of the showers ``first`` to ``first + count`` of the run."""
-        index = [random_index(self.seed, i) for i in range(first, first + count)]
+    def primaries(self, incident: Incident, first: int) -> Primaries:
+        """What Geant4 is given.
+
+        Args:
+            incident: N particles that follow each other in the run.
+            first: Index of the first one's shower.
+        """
+        index = [random_index(self.seed, i) for i in range(first, first + len(incident))]
         return Primaries(
-            pdg_id(self.particle),
-            self.spectrum.sample(self.seed, first, count),
-            *self.beam.sample(self.seed, first, count),
-            np.array(index, dtype=np.uint64).reshape(count, 2),
+            pdg_id(incident.particle),
+            incident.energy,
+            incident.points,
+            incident.directions,
+            np.array(index, dtype=np.uint64).reshape(len(incident), 2),
         )
 
     def block(self, first: int, count: int) -> list[Showers]:
@@ -133,7 +135,8 @@ class Geant4Source:
             CaloforgeError: Geant4 does not know the particle, complains about one shower again and
                 again, or runs with other physics in this process already.
         """
-        primaries = self.primaries(first, count)
+        incident = self.gun.sample(self.seed, first, count).explicit()
+        primaries = self.primaries(incident, first)
         deposits = [np.zeros((count, readout.n_cells), np.float32) for readout in self.readouts]
         overflow = [np.zeros((count, readout.n_layers)) for readout in self.readouts]
         leakage = np.zeros(count)
@@ -143,16 +146,7 @@ class Geant4Source:
                 for i, readout in enumerate(self.readouts):
                     deposits[i][part], overflow[i][part] = _digitise(readout, hits, primaries[part])
         return [
-            Showers(
-                readout,
-                primaries.energy,
-                deposits[i],
-                particle_name(self.particle),
-                overflow=overflow[i],
-                entry_point=primaries.entry_point,
-                direction=primaries.direction,
-                leakage=leakage,
-            )
+            incident.showers(readout, deposits[i], overflow=overflow[i], leakage=leakage)
             for i, readout in enumerate(self.readouts)
         ]
 
@@ -176,7 +170,7 @@ class Geant4Source:
                     yield from self._simulate(primaries, slice(row, row + 1), first)
                 return
             if attempt + 1 == _ATTEMPTS:
-                msg = f"Geant4 cannot simulate shower {shower} ({self.particle}): {warning}"
+                msg = f"Geant4 cannot simulate shower {shower} ({self.gun.particle}): {warning}"
                 raise CaloforgeError(msg) from None
             _log.warning("shower %d is simulated again, Geant4 said: %s", shower, warning)
             yield from self._simulate(primaries, rows, first, attempt + 1)

@@ -84,10 +84,31 @@ class Beam:
             [shower_rng(seed, i, Purpose.BEAM).random(4) for i in range(first, first + count)]
         ).reshape(count, 4)
         points = self.spread * (2.0 * u[:, :2] - 1.0)
-        theta = np.radians(self.theta[0] + (self.theta[1] - self.theta[0]) * u[:, 2])
-        phi = np.radians(self.phi[0] + (self.phi[1] - self.phi[0]) * u[:, 3])
-        sine = np.sin(theta)
-        return points, np.stack([sine * np.cos(phi), sine * np.sin(phi), np.cos(theta)], axis=1)
+        theta = self.theta[0] + (self.theta[1] - self.theta[0]) * u[:, 2]
+        return points, _directions(theta, self.phi[0] + (self.phi[1] - self.phi[0]) * u[:, 3])
+
+    def extremes(self) -> tuple[FloatArray, FloatArray]:
+        """Entry points and directions between which, component by component, all others are.
+
+        Returns:
+            Shapes (M, 2), mm, and (M, 3), for some small M.
+        """
+        # The components of a direction turn round at the axes alone.
+        axes = [turn for turn in range(-360, 361, 90) if self.phi[0] < turn < self.phi[1]]
+        points = self.spread * np.array([(-1.0, -1.0), (-1.0, 1.0), (1.0, -1.0), (1.0, 1.0)])
+        theta, phi = np.meshgrid(self.theta, [*self.phi, *axes])
+        directions = _directions(theta.ravel(), phi.ravel())
+        return (
+            np.repeat(points, len(directions), axis=0),
+            np.tile(directions, (len(points), 1)),
+        )
+
+
+def _directions(theta: FloatArray, phi: FloatArray) -> FloatArray:
+    """Unit vectors, shape (N, 3), of angles in degrees, shape (N,)."""
+    theta, phi = np.radians(theta), np.radians(phi)
+    sine = np.sin(theta)
+    return np.stack([sine * np.cos(phi), sine * np.sin(phi), np.cos(theta)], axis=1)
 
 
 def _interval(what: str, text: str) -> tuple[float, float]:

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from caloforge.errors import EnergyError
 from caloforge.random import Purpose, shower_rng
 
-__all__ = ["Spectrum"]
+__all__ = ["Spectrum", "parse_range"]
 
 _EXAMPLES = "50 | 1,2,4 | 1:100 | log:1:1000 | file:PATH"
 
@@ -158,6 +158,35 @@ class Spectrum:
                 msg = f"energy: {path} must hold one energy in GeV per line ({error})"
                 raise EnergyError(msg) from None
         return cls("list", _positive(values, text), text, finite=True)
+
+
+def parse_range(text: str) -> tuple[float, float]:
+    """A range of energies as written on the command line.
+
+    Args:
+        text: ``"1:100"``, GeV.
+
+    Returns:
+        Lowest and highest energy, GeV.
+
+    Raises:
+        EnergyError: It is no range of positive, finite energies.
+
+    Examples:
+        >>> parse_range("1:100")
+        (1.0, 100.0)
+    """
+    try:
+        low, high = map(float, text.split(":"))
+    except ValueError:
+        low = high = 0.0
+    if not 0 < low <= high < np.inf:
+        msg = (
+            f"energy_range: got {text!r}, must be LOW:HIGH with positive, finite energies in GeV, "
+            "such as 1:100"
+        )
+        raise EnergyError(msg)
+    return low, high
 
 
 def _numbers(parts: list[str], text: str) -> tuple[float, ...]:

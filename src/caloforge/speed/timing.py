@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from caloforge.detector import Detector
 from caloforge.fullsim import Geant4Source
+from caloforge.incident.gun import Gun
 from caloforge.incident.spectrum import Spectrum
 from caloforge.runtime import load
 from caloforge.runtime.generator import BATCH
@@ -108,7 +109,7 @@ def time_geant4(
         Geant4DataError: calzone or the data tables are missing.
     """
     energies = np.tile(stratified(spectrum, count, seed), _MOST + 1)
-    source = Geant4Source(detector, particle, Spectrum.of(energies), seed)
+    source = Geant4Source(detector, Gun(particle, Spectrum.of(energies)), seed)
 
     def make(repeat: int) -> None:
         source.block(repeat * count, count)
