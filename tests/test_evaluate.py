@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+import caloforge
 from caloforge.errors import CaloforgeError, EnergyError, ShowersError
 from caloforge.evaluation import SECTIONS, Evaluation, evaluate, leaderboard, read_evaluation
 from caloforge.evaluation.faults import PERTURBATIONS, Good
@@ -26,7 +28,7 @@ from caloforge.evaluation.results import (
     write_evaluation,
 )
 from caloforge.evaluation.samples import load_reference, load_sample
-from caloforge.showers import Showers, read_showers, write_showers
+from caloforge.showers import ShowerFile, Showers, read_showers, write_showers
 from caloforge.showers.writing import ShowerSink
 from caloforge.web.figures import draw
 from caloforge.web.report import REPORT, write_report
@@ -171,8 +173,10 @@ def test_split_files_keep_their_parts_apart(shared: Path) -> None:
     assert reference.sample.info.rows == "test rows"
     assert reference.floor.info.rows == "train rows"
     assert reference.training is not None
-    assert len(reference.sample.showers) == 1314
-    assert len(reference.training) == 10508
+    with ShowerFile(shared / "data/eplus.h5") as file:
+        counts = file.split_counts
+    assert len(reference.sample.showers) == counts["test"]
+    assert len(reference.training) == len(reference.floor.showers) == counts["train"]
 
 
 def test_the_training_rows_are_never_the_held_out_ones(shared: Path) -> None:
@@ -181,6 +185,34 @@ def test_the_training_rows_are_never_the_held_out_ones(shared: Path) -> None:
     reference = load_reference(path, seed=1, rows="train")
     assert reference.training is None
     assert reference.floor.info.rows == "test rows"
+
+
+def test_showers_in_memory_are_judged(good: Showers) -> None:
+    halves, model = good[:1200], good[1200:1800]
+    found, _ = caloforge.evaluate(halves, [model, good[1800:]], sections=("energy",))
+    assert [sample.name for sample in found.samples] == [FLOOR, "sample 1", "sample 2"]
+    assert found.reference.rows == "half, at random"
+    assert found.floor.info.rows == "the other half"
+    for info, showers in ((found.reference, halves), (found.samples[1].info, model)):
+        assert info.file == "in memory"
+        assert info.sha256 == hashlib.sha256(showers.deposits.tobytes()).hexdigest()
+        assert info.available == len(showers)
+    with pytest.raises(ShowersError, match="reference in memory: has 25 showers"):
+        caloforge.evaluate(good[:50], [model])
+    with pytest.raises(ShowersError, match="showers in memory are not split"):
+        load_reference(good, seed=1, rows="test")
+
+
+def test_showers_in_memory_are_judged_as_those_of_a_file(
+    files: tuple[Path, Path], found: Found
+) -> None:
+    reference = load_reference(read_showers(files[0]), seed=1)
+    sample = load_sample(read_showers(files[1]))
+    assert sample.name == "showers"
+    again, _ = evaluate(reference, [sample], sections=("observables", "spectra"))
+    for mine, theirs in zip(again.samples, found[0].samples, strict=True):
+        for name in ("observables", "spectra"):
+            assert mine.sections[name] == theirs.sections[name]
 
 
 def test_memorisation_has_a_floor(good: Showers, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from caloforge.detector import load_detector
 from caloforge.errors import CaloforgeError, ShowersError
@@ -81,6 +83,27 @@ def test_sensitivity(positrons: Showers, change: str, at_least: float) -> None:
     assert result.auc > at_least
     assert result.auc - 0.5 > 4 * result.auc_error
     assert result.warnings == ()
+
+
+def test_trees_take_the_threads_that_they_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[set[int]] = []
+    fit = HistGradientBoostingClassifier.fit
+
+    def spy(self: object, *arguments: object) -> object:
+        seen.append({int(pool["num_threads"]) for pool in threadpool_info()})
+        return fit(self, *arguments)
+
+    monkeypatch.setattr(HistGradientBoostingClassifier, "fit", spy)
+    samples = made_up(150), made_up(130, seed=1)
+    with threadpool_limits(3):  # as many as a machine has, whatever the environment says
+        alone = trees_test(*samples, FEW, seed=1)
+        assert seen == [{1}, {1}]
+        two = trees_test(*samples, FEW, seed=1, threads=2)
+        assert {pool["num_threads"] for pool in threadpool_info()} == {3}
+    assert seen[2:] == [{2}, {2}]
+    assert two.auc == pytest.approx(alone.auc, abs=0.02)
+    with pytest.raises(CaloforgeError, match="threads: got 0, must be at least 1"):
+        trees_test(*samples, FEW, seed=1, threads=0)
 
 
 def test_different_spectra_are_said() -> None:

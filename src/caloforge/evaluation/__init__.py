@@ -38,7 +38,7 @@ _HOME = {
     "prepare_folder": "results",
     "read_evaluation": "results",
 }
-_EXTRA = {"scipy", "sklearn"}
+_EXTRA = {"scipy", "sklearn", "threadpoolctl"}
 
 
 def __getattr__(name: str) -> Any:

@@ -31,6 +31,7 @@ from caloforge.evaluation.sections import SECTIONS
 from caloforge.evaluation.sections.pair import Finding, Pair
 from caloforge.random import check_seed
 from caloforge.runtime.generator import Generator
+from caloforge.showers import Showers
 from caloforge.version import __version__
 
 __all__ = ["Judged", "evaluate"]
@@ -52,8 +53,8 @@ class Judged:
 
 
 def evaluate(
-    reference: Reference | str | Path,
-    samples: Sequence[Sample | str | Path],
+    reference: Reference | Showers | str | Path,
+    samples: Sequence[Sample | Showers | str | Path],
     *,
     seed: int = 1,
     quick: bool = True,
@@ -69,7 +70,8 @@ def evaluate(
 
     Args:
         reference: Geant4 showers, or their file; see :func:`load_reference`.
-        samples: Showers to judge, or their files.
+        samples: Showers to judge, or their files. Showers in memory are called by their place:
+            "sample 1", ...
         seed: Seed of everything that is random.
         quick: Take the quick variants of what takes long; numbers of quick and full evaluations
             must not be compared with each other.
@@ -102,7 +104,7 @@ def evaluate(
     if not isinstance(reference, Reference):
         reference = load_reference(reference, seed=seed)
     reference, loaded = name_particle(
-        reference, [item if isinstance(item, Sample) else load_sample(item) for item in samples]
+        reference, [_sample(item, i) for i, item in enumerate(samples, start=1)]
     )
     pairs = [_pair(reference.sample, sample, match=match, seed=seed) for sample in loaded]
     largest = max(
@@ -143,6 +145,12 @@ def evaluate(
         seconds=time.perf_counter() - start,
     )
     return evaluation, judged
+
+
+def _sample(source: Sample | Showers | str | Path, number: int) -> Sample:
+    if isinstance(source, Sample):
+        return source
+    return load_sample(source, f"sample {number}" if isinstance(source, Showers) else None)
 
 
 def _pair(reference: Sample, sample: Sample, *, match: bool, seed: int) -> tuple[Sample, Sample]:

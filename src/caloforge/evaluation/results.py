@@ -52,11 +52,13 @@ class SampleInfo(_Part):
     """Which showers were looked at."""
 
     file: str
+    """Name of the file; "in memory" where there was none."""
     sha256: str
+    """SHA-256 of the file; of the deposits (float32, row by row) of showers in memory."""
     showers: int
     """How many were used."""
     available: int
-    """How many there are in the file."""
+    """How many there are in the file, or in memory."""
     rows: str
     """Which, in words."""
     particle: str

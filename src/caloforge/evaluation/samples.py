@@ -1,7 +1,8 @@
-"""What is judged, and what it is judged against: showers with a name, from files."""
+"""What is judged, and what it is judged against: showers with a name, from files or memory."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,10 @@ from caloforge.provenance import file_sha256
 from caloforge.random import check_seed
 from caloforge.showers import ShowerFile, Showers, Split
 
-__all__ = ["Reference", "Sample", "load_reference", "load_sample", "name_particle"]
+__all__ = ["IN_MEMORY", "Reference", "Sample", "load_reference", "load_sample", "name_particle"]
+
+IN_MEMORY = "in memory"
+"""What stands in place of the name of a file where there is none."""
 
 
 @dataclass(frozen=True)
@@ -62,33 +66,37 @@ class Reference:
     training: Showers | None
 
 
-def load_sample(path: str | Path, name: str | None = None) -> Sample:
-    """Read a file of showers to judge.
+def load_sample(source: Showers | str | Path, name: str | None = None) -> Sample:
+    """Showers to judge.
 
     Args:
-        path: File of showers.
-        name: What to call it; by default the name of the file.
+        source: File of showers, or showers.
+        name: What to call it; by default the name of the file, or ``"showers"``.
 
     Raises:
         FileFormatError: The file is missing, damaged or not in a known format.
         ShowersError: A value is negative, infinite or not a number.
     """
-    path = Path(path)
+    if isinstance(source, Showers):
+        return Sample(name or "showers", source, _info(_about_showers(source), source, "all"))
+    path = Path(source)
     with ShowerFile(path) as file:
         (showers,) = _read(file, [np.ones(len(file), dtype=np.bool_)])
         info = _info(_about(file), showers, "all")
     return Sample(name or path.stem, showers, info)
 
 
-def load_reference(path: str | Path, *, seed: int, rows: Split | None = None) -> Reference:
-    """Read Geant4 showers, and set those aside that the floor is made from.
+def load_reference(
+    source: Showers | str | Path, *, seed: int, rows: Split | None = None
+) -> Reference:
+    """Geant4 showers, and those of them that are set aside to make the floor from.
 
-    Where the file is split, the reference is its test rows, so that nothing was ever fitted on
-    them, and the floor is of its train rows. Where it is not, half of the rows, chosen at random,
-    are the reference and the other half the floor.
+    Where a file is split, the reference is its test rows, so that nothing was ever fitted on
+    them, and the floor is of its train rows. Where it is not, and of showers in memory, half of the
+    rows, chosen at random, are the reference and the other half the floor.
 
     Args:
-        path: File of Geant4 showers.
+        source: File of Geant4 showers, or showers.
         seed: Seed of the choice.
         rows: Which rows of a file that is split are the reference; the floor is of its train rows,
             or of its test rows where the reference is the train rows.
@@ -96,30 +104,55 @@ def load_reference(path: str | Path, *, seed: int, rows: Split | None = None) ->
     Raises:
         CaloforgeError: The file cannot be read, or has too few showers.
     """
-    path = Path(path)
-    with ShowerFile(path) as file:
-        about = _about(file)
-        if rows is None and file.split is None:
-            rng = np.random.Generator(np.random.Philox(key=[check_seed(seed), 99]))
-            half = np.zeros(len(file), dtype=np.bool_)
-            half[rng.permutation(len(file))[: len(file) // 2]] = True
-            masks, words = (half, ~half), ("half, at random", "the other half")
-        else:
-            names: tuple[Split, Split] = (rows or "test", "test" if rows == "train" else "train")
-            masks = (file.rows_of(names[0]), file.rows_of(names[1]))
-            words = (f"{names[0]} rows", f"{names[1]} rows")
-        parts = _read(file, masks)
+    if isinstance(source, Showers):
+        about, words, parts = _divide_showers(source, seed, rows)
+    else:
+        about, words, parts = _divide_file(Path(source), seed, rows)
     first, second = (
         Sample(name, part, _info(about, part, text))
         for name, part, text in zip(("Geant4", FLOOR), parts, words, strict=True)
     )
     if min(len(first.showers), len(second.showers)) < 100:
+        where = about.file if isinstance(source, Showers) else source
         msg = (
-            f"reference {path}: has {len(first.showers)} showers to compare with and "
+            f"reference {where}: has {len(first.showers)} showers to compare with and "
             f"{len(second.showers)} for the floor, must have at least 100 of both"
         )
         raise ShowersError(msg)
     return Reference(first, second, parts[1] if words[1] == "train rows" else None)
+
+
+_Divided = tuple[SampleInfo, tuple[str, str], list[Showers]]
+
+
+def _divide_file(path: Path, seed: int, rows: Split | None) -> _Divided:
+    with ShowerFile(path) as file:
+        if rows is None and file.split is None:
+            masks, words = _halves(len(file), seed), _HALVES
+        else:
+            names: tuple[Split, Split] = (rows or "test", "test" if rows == "train" else "train")
+            masks = (file.rows_of(names[0]), file.rows_of(names[1]))
+            words = (f"{names[0]} rows", f"{names[1]} rows")
+        return _about(file), words, _read(file, masks)
+
+
+def _divide_showers(showers: Showers, seed: int, rows: Split | None) -> _Divided:
+    if rows is not None:
+        msg = f"rows: got {rows!r}, but showers in memory are not split; give those to compare with"
+        raise ShowersError(msg)
+    parts = [showers[mask] for mask in _halves(len(showers), seed)]
+    return _about_showers(showers), _HALVES, parts
+
+
+_HALVES = ("half, at random", "the other half")
+
+
+def _halves(count: int, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Two masks of shape (N,): half of the rows, and the others."""
+    rng = np.random.Generator(np.random.Philox(key=[check_seed(seed), 99]))
+    half = np.zeros(count, dtype=np.bool_)
+    half[rng.permutation(count)[: count // 2]] = True
+    return half, ~half
 
 
 def _read(file: ShowerFile, masks: Sequence[NDArray[np.bool_]]) -> list[Showers]:
@@ -178,6 +211,19 @@ def _about(file: ShowerFile) -> SampleInfo:
         detector=file.detector.name,
         energy=(0.0, 0.0),
         run=file.run,
+    )
+
+
+def _about_showers(showers: Showers) -> SampleInfo:
+    return SampleInfo(
+        file=IN_MEMORY,
+        sha256=hashlib.sha256(np.ascontiguousarray(showers.deposits)).hexdigest(),
+        showers=0,
+        available=len(showers),
+        rows="",
+        particle=showers.particle,
+        detector=showers.detector.name,
+        energy=(0.0, 0.0),
     )
 
 

@@ -13,7 +13,7 @@ from time import perf_counter
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
-from caloforge.errors import ShowersError
+from caloforge.errors import CaloforgeError, ShowersError
 from caloforge.evaluation.classifiers.scores import AUCResult, bootstrap_auc
 from caloforge.evaluation.comparable import check_alike
 from caloforge.evaluation.features.calochallenge import high_level
@@ -75,6 +75,7 @@ def trees_test(
     protocol: TreesProtocol | None = None,
     *,
     seed: int,
+    threads: int = 1,
 ) -> TreesResult:
     """Grow trees that tell showers from reference showers, and judge them.
 
@@ -92,19 +93,26 @@ def trees_test(
             incident energies; label 0.
         protocol: How the trees are grown.
         seed: Seed of everything that is random.
+        threads: Threads that the trees are grown with. Left alone, scikit-learn takes every core
+            and its threads wait for each other in loops, which beside other work is many times
+            slower than one thread.
 
     Raises:
         ShowersError: The samples are of different readouts or particles, or too small.
-        CaloforgeError: The seed is not valid.
+        CaloforgeError: The seed or the number of threads is not valid.
     """
     from sklearn.decomposition import PCA
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     started = perf_counter()
     protocol = protocol or TreesProtocol()
     check_alike(reference, showers)
+    if threads < 1:
+        msg = f"threads: got {threads}, must be at least 1"
+        raise CaloforgeError(msg)
     size = min(len(reference), len(showers))
     if size < _FEWEST * protocol.folds:
         msg = (
@@ -132,10 +140,11 @@ def trees_test(
             random_state=int(rng.integers(2**31)),
         )
         inside = fold == each
-        rotate = make_pipeline(StandardScaler(), PCA(svd_solver="full")).fit(rows[~inside])
-        seen = np.concatenate([rows, rotate.transform(rows)], axis=1)
-        trees.fit(seen[~inside], labels[~inside])
-        scores = np.asarray(trees.decision_function(seen[inside]), dtype=np.float64)
+        with threadpool_limits(threads):
+            rotate = make_pipeline(StandardScaler(), PCA(svd_solver="full")).fit(rows[~inside])
+            seen = np.concatenate([rows, rotate.transform(rows)], axis=1)
+            trees.fit(seen[~inside], labels[~inside])
+            scores = np.asarray(trees.decision_function(seen[inside]), dtype=np.float64)
         found.append(bootstrap_auc(scores, labels[inside], rng))
     return TreesResult(
         protocol=protocol,
