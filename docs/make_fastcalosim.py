@@ -22,7 +22,7 @@ HEAD = """# FastCaloSim in numbers
 The shipped parametrisations against Geant4 in CaloGAN cells, at equal incident energies. Made with
 `python docs/make_fastcalosim.py SHARED` (seed 1).
 
-*Response* and *resolution* (half of the central 68% interval of the response) are relative
+*Response* and *resolution* (half of the central 68% of the response, over its mean) are relative
 differences in per cent; the layer fractions f0, f1, f2 are differences in per cent of the standard
 deviation of that fraction. Showers are taken from a window of ±35% in energy, weighted towards its
 middle; errors are statistical, by bootstrap. The targets are 0.5% for the response, 10% for the

@@ -18,7 +18,9 @@ from caloforge.evaluation.distances.response import (
     compare_energy,
     conditional_energies,
     conditional_response,
+    resolution,
 )
+from caloforge.export.closure import compare_layers
 from caloforge.runtime import Generator, load
 from caloforge.showers import Showers
 
@@ -102,6 +104,29 @@ def test_tails_move_the_deviation_and_not_the_resolution() -> None:
     assert showers.deviation.value > 1.5 * reference.deviation.value
     assert showers.resolution.value < 1.1 * reference.resolution.value
     assert showers.peak.value == pytest.approx(reference.peak.value, abs=0.01)
+
+
+def test_cards_and_reports_have_one_resolution() -> None:
+    samples = [make_showers(np.full(900, 10.0), seed, scale=0.5) for seed in (1, 2)]
+    report = compare_energy(samples[0], samples[1], np.random.default_rng(0))
+    layers = [sample.layer_energies for sample in samples]
+    card = compare_layers(samples[0].energy, layers[0], layers[1][None], energies=(10.0,))
+    (found,) = (item for item in card if item.quantity == "resolution")
+    assert found.reference == pytest.approx(report.reference[0].resolution.value, rel=1e-9)
+    assert found.value == pytest.approx(report.showers[0].resolution.value, rel=1e-9)
+    assert found.reference == pytest.approx(WIDTH / (0.5 * RESPONSE), rel=0.1)
+
+
+def test_resolution_of_weighted_showers() -> None:
+    rng = np.random.default_rng(5)
+    values, weights = rng.normal(1.0, 0.1, 20_000), rng.uniform(0, 1, 20_000)
+    alone = resolution(values)
+    assert resolution(values, np.full(len(values), 3.0)) == pytest.approx(alone, rel=1e-9)
+    thinned = resolution(values[rng.uniform(0, 1, len(values)) < weights])
+    assert resolution(values, weights) == pytest.approx(thinned, rel=0.03)
+    without = np.append(values, 50.0), np.append(np.ones(len(values)), 0.0)
+    assert resolution(*without) == pytest.approx(alone, rel=1e-9)
+    assert resolution(np.zeros(30)) == 0
 
 
 def test_empty_showers_are_numbers() -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,7 @@ from caloforge.evaluation.samples import (
 )
 from caloforge.evaluation.sections import SECTIONS
 from caloforge.evaluation.sections.pair import Finding, Pair
+from caloforge.provenance import machine, versions
 from caloforge.random import check_seed
 from caloforge.runtime.generator import Generator
 from caloforge.showers import Showers
@@ -134,8 +132,8 @@ def evaluate(
         )
     evaluation = Evaluation(
         caloforge=__version__,
-        versions=_versions(),
-        machine=f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+        versions=versions(_PACKAGES),
+        machine=machine(),
         command=command,
         seed=seed,
         quick=quick,
@@ -203,13 +201,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(value) if np.isfinite(value) else None
     return value
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

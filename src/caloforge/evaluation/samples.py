@@ -217,7 +217,7 @@ def _about(file: ShowerFile) -> SampleInfo:
 def _about_showers(showers: Showers) -> SampleInfo:
     return SampleInfo(
         file=IN_MEMORY,
-        sha256=hashlib.sha256(np.ascontiguousarray(showers.deposits)).hexdigest(),
+        sha256=hashlib.sha256(np.ascontiguousarray(showers.deposits).data).hexdigest(),
         showers=0,
         available=len(showers),
         rows="",

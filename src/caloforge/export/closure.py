@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.evaluation.distances.response import resolution
 from caloforge.runtime.card import Measurement
 from caloforge.runtime.generator import Generator
 from caloforge.showers import Showers
@@ -75,10 +76,10 @@ def compare_layers(
         n_bootstrap: Number of bootstrap samples for the errors.
 
     Returns:
-        Per energy: mean response, resolution (half of the central 68% interval of the response),
-        mean fraction of each layer, with the bootstrap error of the difference. The tolerances
-        are 0.5% of the response, 10% of the resolution and, for a fraction, 2% of its standard
-        deviation.
+        Per energy: mean response, resolution (of
+        :func:`~caloforge.evaluation.distances.response.resolution`), mean fraction of each layer,
+        with the bootstrap error of the difference. The tolerances are 0.5% of the response, 10% of
+        the resolution and, for a fraction, 2% of its standard deviation.
     """
     repeat = len(drawn)
     first, second = _observables(energy, reference), _observables(energy, drawn)
@@ -130,8 +131,4 @@ def _observables(energy: Floats, layers: Floats) -> Floats:
 def _moments(values: Floats, weight: Floats) -> Floats:
     """Mean response, resolution, mean fractions of weighted showers."""
     mean = np.average(values, axis=0, weights=weight)
-    order = np.argsort(values[:, 0])
-    cumulative = np.cumsum(weight[order])
-    rank = (cumulative - 0.5 * weight[order]) / cumulative[-1]
-    low, high = np.interp([0.16, 0.84], rank, values[order, 0])
-    return np.array([mean[0], 0.5 * (high - low), *mean[1:]])
+    return np.array([mean[0], resolution(values[:, 0], weight), *mean[1:]])
