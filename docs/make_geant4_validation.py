@@ -71,7 +71,7 @@ def simulate(reference: Showers, em: str, copies: int, workers: int) -> Showers:
         reference.detector, Gun("e+", spectrum), seed=2017, physics=PhysicsSettings(em)
     )
     made = blocks(source, 0, copies * len(reference), block_size=8, workers=workers, isolated=True)
-    return Showers.concatenate([block[0] for block in made])
+    return Showers.concatenate([block.parts[0] for block in made])
 
 
 def row(item: Comparison) -> str:

@@ -13,6 +13,7 @@ from caloforge.detector import Detector, RectangularLayer
 from caloforge.errors import EnergyError
 from caloforge.random import Purpose, shower_rng
 from caloforge.showers import Showers
+from caloforge.showers.source import Block
 
 BOX = Detector("box", (RectangularLayer((0, 1), tuple(range(11)), tuple(range(11))),))
 ROD = Detector("rod", (RectangularLayer((0, 1), (0, 1), (0, 5, 10)),))
@@ -35,7 +36,7 @@ class Cheap:
     unless: Path | None = None
     pause: float = 0.0
 
-    def block(self, first: int, count: int) -> list[Showers]:
+    def block(self, first: int, count: int) -> Block:
         time.sleep(self.pause)
         if first + count > self.fails_at and not (self.unless and self.unless.exists()):
             if self.how == "error":
@@ -49,7 +50,7 @@ class Cheap:
             os._exit(9)
         rngs = [shower_rng(self.seed, i, Purpose.GENERATOR) for i in range(first, first + count)]
         energy = np.array([1 + rng.random() for rng in rngs])
-        return [
+        showers = [
             Showers(
                 readout,
                 energy,
@@ -59,6 +60,7 @@ class Cheap:
             )
             for readout in self.readouts
         ]
+        return Block(count, tuple(showers))
 
 
 class DiesAtBirth(Cheap):

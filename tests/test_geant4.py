@@ -40,6 +40,7 @@ from caloforge.fullsim.geometry import build_geometry, sensitive_volumes
 from caloforge.incident.gun import Gun
 from caloforge.incident.spectrum import Spectrum
 from caloforge.showers import Showers
+from caloforge.showers.source import Block
 
 CALOGAN = load_detector("calogan")
 VOXELS = load_detector("lar-voxels")
@@ -69,7 +70,7 @@ def assert_same(one: Showers, other: Showers) -> None:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 
 
-def in_fresh_process(what: Geant4Source, first: int, count: int) -> list[Showers]:
+def in_fresh_process(what: Geant4Source, first: int, count: int) -> Block:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(what.block, first, count).result()
 
@@ -284,16 +285,16 @@ def test_stream_index_is_a_jump_and_streams_do_not_know_of_each_other() -> None:
 @pytest.mark.parametrize(("particle", "energy"), [("gamma", "0.2:2"), ("pi+", "1:20")])
 def test_shower_depends_on_seed_and_index_alone(particle: str, energy: str) -> None:
     what = source(particle, energy, readouts=(CALOGAN, VOXELS), beam=Beam(30.0, (0.0, 20.0)))
-    together = what.block(0, 8)
+    together = what.block(0, 8).parts
     what.block(20, 2)
-    for again in ([what.block(5, 3)], [what.block(7, 1)], [in_fresh_process(what, 6, 2)]):
-        for whole, part in zip(together, again[0], strict=True):
+    for again in (what.block(5, 3), what.block(7, 1), in_fresh_process(what, 6, 2)):
+        for whole, part in zip(together, again.parts, strict=True):
             assert_same(whole[8 - len(part) :], part)
 
 
 @pytest.mark.usefixtures("tables")
 def test_energy_is_conserved_and_readouts_agree() -> None:
-    cells, voxels = source("gamma", "1:3", readouts=(CALOGAN, VOXELS)).block(0, 12)
+    cells, voxels = source("gamma", "1:3", readouts=(CALOGAN, VOXELS)).block(0, 12).parts
     assert cells.overflow is not None
     assert voxels.overflow is not None
     assert cells.leakage is not None
@@ -312,7 +313,7 @@ def test_energy_is_conserved_and_readouts_agree() -> None:
 @pytest.mark.usefixtures("tables")
 def test_angle_and_entry_point_move_the_shower() -> None:
     straight, oblique, aside = (
-        source(readouts=(CALOGAN, VOXELS), beam=beam).block(0, 10)
+        source(readouts=(CALOGAN, VOXELS), beam=beam).block(0, 10).parts
         for beam in (Beam(), Beam(0.0, (30.0, 30.0), (90.0, 90.0)), Beam(100.0))
     )
     y = [CALOGAN.centres[:, 1] @ showers[0].deposits.sum(axis=0) for showers in (straight, oblique)]
@@ -336,7 +337,7 @@ def test_insensitive_plates_record_nothing() -> None:
     plates = (Plate("G4_W", 3.5, sensitive=False), Plate("G4_Si", 0.5)) * 15
     layer = RectangularLayer((0.0, 60.0), (-50.0, 0.0, 50.0), (-50.0, 50.0))
     detector = Detector("W-Si", (layer,), Stack(plates, 200.0))
-    (showers,) = Geant4Source(detector, gun("e-", "2"), 3).block(0, 5)
+    (showers,) = Geant4Source(detector, gun("e-", "2"), 3).block(0, 5).parts
     assert showers.response.min() > 0.005
     assert showers.response.max() < 0.05
 
@@ -372,7 +373,7 @@ def test_shower_that_geant4_complains_about(
 
     monkeypatch.setattr("caloforge.fullsim.source.shoot", shoot)
     caplog.set_level(logging.WARNING)
-    (showers,) = source().block(0, 4)
+    (showers,) = source().block(0, 4).parts
     expected = [random_index(1, i, attempt=int(i == 2))[1] % np.uint64(1000) for i in range(4)]
     np.testing.assert_array_equal(showers.leakage, expected)
     assert shots == [4, 1, 1, 1, 1, 1]

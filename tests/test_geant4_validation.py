@@ -58,7 +58,7 @@ def test_against_the_calogan_authors(shared: Path, monkeypatch: pytest.MonkeyPat
     spectrum = Spectrum("list", tuple(reference.energy.tolist()), "energies of the reference")
     source = Geant4Source(reference.detector, Gun("e+", spectrum), seed=7)
     made = blocks(source, 0, 2 * len(reference), block_size=8, workers=2, isolated=True)
-    showers = Showers.concatenate([block[0] for block in made])
+    showers = Showers.concatenate([block.parts[0] for block in made])
     for item in compare_matched(reference, showers):
         known = next((share for name, share in KNOWN.items() if name in item.quantity), 0.0)
         difference = abs(item.showers - item.reference)

@@ -135,7 +135,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "from caloforge.fullsim import source\n"
         "from caloforge.showers import output\n"
         "output._SEGMENT_SECONDS, output._SEGMENT_ROWS = 0.2, 200\n"
-        "simulation._BLOCK_ENERGY = 5.0\n"
+        "source._BLOCK_ENERGY = 5.0\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(site))
 

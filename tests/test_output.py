@@ -69,7 +69,7 @@ def whole(tmp_path: Path) -> bytes:
 
 def test_showers_are_those_of_the_source(tmp_path: Path) -> None:
     assert go(tmp_path / "a.h5") == [*range(0, COUNT, 16), COUNT]
-    expected = Cheap().block(0, COUNT)[0]
+    expected = Cheap().block(0, COUNT).parts[0]
     with open_showers(tmp_path / "a.h5") as file:
         assert file.run == RUN
         made = file.read()
@@ -110,13 +110,13 @@ def test_more_workers_than_blocks(tmp_path: Path, whole: bytes) -> None:
 
 
 def test_blocks_come_in_order_and_from_the_middle() -> None:
-    made = [shower[0] for shower in blocks(Cheap(), 50, 75, block_size=10, workers=2)]
+    made = [block.parts[0] for block in blocks(Cheap(), 50, 75, block_size=10, workers=2)]
     assert [len(showers) for showers in made] == [10, 10, 5]
-    expected = Cheap().block(50, 25)[0].energy
+    expected = Cheap().block(50, 25).parts[0].energy
     np.testing.assert_array_equal(np.concatenate([m.energy for m in made]), expected)
     assert list(blocks(Cheap(), 75, 75, block_size=10, workers=2)) == []
     endless = blocks(Cheap(), 0, 10**15, block_size=10, workers=2)
-    assert len(next(endless)[0]) == 10
+    assert len(next(endless).parts[0]) == 10
     endless.close()  # type: ignore[attr-defined]
 
 
@@ -277,7 +277,8 @@ def test_several_readouts(tmp_path: Path) -> None:
     assert sorted(item.name for item in tmp_path.iterdir()) == ["a-box.h5", "a-rod.h5"]
     one, other = (read_showers(tmp_path / f"a-{name}.h5") for name in ("box", "rod"))
     np.testing.assert_array_equal(one.energy, other.energy)
-    np.testing.assert_array_equal(other.deposits, Cheap(readouts=both).block(0, COUNT)[1].deposits)
+    expected = Cheap(readouts=both).block(0, COUNT).parts[1]
+    np.testing.assert_array_equal(other.deposits, expected.deposits)
     (tmp_path / "a-box.h5").unlink()
     with pytest.raises(OutputError, match=r"a-rod\.h5: exists"):
         go(path, Cheap(readouts=both))

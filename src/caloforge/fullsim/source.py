@@ -19,7 +19,7 @@ from caloforge.incident.gun import Gun
 from caloforge.incident.incident import Incident
 from caloforge.particles import pdg_id
 from caloforge.random import check_seed
-from caloforge.showers import Showers
+from caloforge.showers.source import Block
 
 __all__ = ["Geant4Source"]
 
@@ -117,7 +117,7 @@ class Geant4Source:
             np.array(index, dtype=np.uint64).reshape(len(incident), 2),
         )
 
-    def block(self, first: int, count: int) -> list[Showers]:
+    def block(self, first: int, count: int) -> Block:
         """Simulate the showers ``first`` to ``first + count`` of the run.
 
         Args:
@@ -125,10 +125,10 @@ class Geant4Source:
             count: Number of showers.
 
         Returns:
-            The showers, once per readout, with overflow, entry points, directions and leakage: the
-            kinetic energy of everything that left the stack, neutrinos included. What is neither
-            deposit, overflow nor leakage went into nuclear binding, into plates that are not
-            sensitive, or is rest mass; antiparticles bring theirs in.
+            The showers, a part for each readout, with overflow, entry points, directions and
+            leakage: the kinetic energy of everything that left the stack, neutrinos included. What
+            is neither deposit, overflow nor leakage went into nuclear binding, into plates that are
+            not sensitive, or is rest mass; antiparticles bring theirs in.
 
         Raises:
             Geant4DataError: calzone or the data tables are missing.
@@ -145,10 +145,11 @@ class Geant4Source:
                 leakage[part] = hits.leakage
                 for i, readout in enumerate(self.readouts):
                     deposits[i][part], overflow[i][part] = _digitise(readout, hits, primaries[part])
-        return [
+        showers = [
             incident.showers(readout, deposits[i], overflow=overflow[i], leakage=leakage)
             for i, readout in enumerate(self.readouts)
         ]
+        return Block(count, tuple(showers))
 
     def _simulate(
         self, primaries: Primaries, rows: slice, first: int, attempt: int = 0

@@ -14,9 +14,10 @@ from caloforge.incident.spectrum import Spectrum
 from caloforge.random import check_seed
 from caloforge.runtime.artefacts import DEFAULT_SYSTEM, find_artefact, load, load_card
 from caloforge.runtime.generator import BATCH, Generator
-from caloforge.showers import FormatName, Showers
+from caloforge.showers import FormatName
 from caloforge.showers.output import Output
 from caloforge.showers.production import produce
+from caloforge.showers.source import Block
 from caloforge.version import __version__
 
 __all__ = ["GeneratorSource", "generate"]
@@ -24,7 +25,7 @@ __all__ = ["GeneratorSource", "generate"]
 
 @dataclass(frozen=True)
 class GeneratorSource:
-    """A generator as a source of showers; see :class:`caloforge.showers.production.Source`.
+    """A generator as a source of showers; see :class:`caloforge.showers.source.Source`.
 
     Attributes:
         artefact: Folder of the artefact.
@@ -53,19 +54,18 @@ class GeneratorSource:
         # Each worker process loads its own generator: a network cannot be sent.
         return {key: value for key, value in self.__dict__.items() if key != "generator"}
 
-    def block(self, first: int, count: int) -> list[Showers]:
+    def block(self, first: int, count: int) -> Block:
         """The showers ``first`` to ``first + count``."""
-        return [
-            self.generator.sample(
-                self.spectrum.sample(self.seed, first, count),
-                seed=self.seed,
-                first=first,
-                detector=self.detector,
-                batch=count,
-                extrapolate=self.extrapolate,
-                conserve_energy=self.conserve_energy,
-            )
-        ]
+        showers = self.generator.sample(
+            self.spectrum.sample(self.seed, first, count),
+            seed=self.seed,
+            first=first,
+            detector=self.detector,
+            batch=count,
+            extrapolate=self.extrapolate,
+            conserve_energy=self.conserve_energy,
+        )
+        return Block(count, (showers,))
 
 
 def generate(

@@ -30,6 +30,8 @@ class Showers:
         entry_point: Where the particle enters the front face: shape (N, 2), x and y in mm.
         direction: Where the particle flies to: shape (N, 3), unit vectors.
         leakage: Energy that left the stack: shape (N,), MeV.
+        event: Which event of a run each shower belongs to, where events have any number of them:
+            shape (N,), int64.
 
     Raises:
         ShowersError: Shapes do not fit together, an energy is not positive, or a value is negative,
@@ -44,6 +46,7 @@ class Showers:
     entry_point: FloatArray | None = None
     direction: FloatArray | None = None
     leakage: FloatArray | None = None
+    event: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         energy = np.asarray(self.energy, dtype=np.float64)
@@ -56,7 +59,7 @@ class Showers:
             value = getattr(self, name)
             if value is not None:
                 shape = (n, *item.shape(self.detector))
-                self._set(name, np.asarray(value, dtype=np.float64), shape, signed=item.signed)
+                self._set(name, np.asarray(value, dtype=item.memory), shape, signed=item.signed)
         if n and self.energy.min() <= 0:
             worst = int(self.energy.argmin())
             msg = f"energy: shower {worst} has {self.energy[worst]} GeV, must be positive"
@@ -65,7 +68,7 @@ class Showers:
     def _set(
         self,
         name: str,
-        value: NDArray[np.floating],
+        value: NDArray[np.number],
         shape: tuple[int, ...],
         *,
         signed: bool = False,

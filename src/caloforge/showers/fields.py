@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import DTypeLike
+
 from caloforge.detector import Detector
 
 __all__ = [
@@ -39,11 +42,15 @@ class Field:
         unit: Its unit, empty where there is none.
         shape: Shape of it for one shower, in a detector.
         signed: Whether it may be negative.
+        memory: Type of its numbers in memory.
+        disk: Type of its numbers in files.
     """
 
     unit: str
     shape: Callable[[Detector], tuple[int, ...]]
     signed: bool = False
+    memory: DTypeLike = np.float64
+    disk: DTypeLike = np.float32
 
 
 OPTIONAL: Mapping[str, Field] = {
@@ -51,5 +58,6 @@ OPTIONAL: Mapping[str, Field] = {
     "entry_point": Field("mm", lambda _: (2,), signed=True),
     "direction": Field("", lambda _: (3,), signed=True),
     "leakage": Field("MeV", lambda _: ()),
+    "event": Field("", lambda _: (), memory=np.int64, disk=np.int64),
 }
 """All that is optional, under the same name in :class:`~caloforge.showers.Showers` and in files."""

@@ -113,7 +113,7 @@ class _Look:
         self.bad = {"not a number": 0, "infinite": 0, "negative": 0}
         self.empty = 0
 
-    def add(self, arrays: dict[str, NDArray[np.floating]]) -> None:
+    def add(self, arrays: dict[str, NDArray[np.number]]) -> None:
         energy, deposits = arrays["energy"], arrays["deposits"]
         columns = {key: values.reshape(len(energy), -1) for key, values in arrays.items()}
         everything = np.concatenate(list(columns.values()), axis=1)

@@ -5,6 +5,9 @@ While a run lasts, its showers lie in the folder ``NAME.part`` beside the file-t
 the run is. When all showers are there, the segments are copied into one file, which is renamed to
 its name, and the folder goes. A run that was killed at any moment leaves the segments that it had
 finished; started again with ``resume`` it goes on behind them and ends with the same data.
+
+What is counted are the indices of the run, which are showers or events: a segment is named by the
+indices that it covers, and may hold more rows than that, fewer, or none.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from caloforge.errors import OutputError
 from caloforge.showers.container import Showers
 from caloforge.showers.fields import BLOCK, FormatName
 from caloforge.showers.reading import ShowerFile
+from caloforge.showers.source import Block
 from caloforge.showers.writing import ShowerSink
 
 __all__ = ["Output", "output_paths"]
@@ -55,7 +59,7 @@ class Output:
 
     Attributes:
         paths: The files to make.
-        done: Showers that are safe on disk.
+        done: Indices whose showers are safe on disk.
     """
 
     def __init__(
@@ -71,10 +75,11 @@ class Output:
         """Describe the run; nothing is touched before the context is entered.
 
         Args:
-            paths: Files to make, one per readout; the first gives the part folder its name.
+            paths: Files to make, one for each part of a block; the first gives the part folder its
+                name.
             run: Everything that the showers depend on, as JSON values: a run can be resumed only
                 with the same.
-            count: Number of showers in all.
+            count: Number of indices (showers, or events) in all.
             format: Format of the files; None for the usual one of each detector.
             resume: Go on with an unfinished run.
             overwrite: Replace files that are there, and drop an unfinished run.
@@ -88,7 +93,7 @@ class Output:
         self._overwrite = overwrite
         self._part = paths[0].with_name(paths[0].name + ".part")
         self._lock = FileLock(self._part / "lock", timeout=0)
-        self._waiting: list[list[Showers]] = []
+        self._waiting: list[Block] = []
         self._complete = False
         self._flushed = time.monotonic()
 
@@ -129,17 +134,17 @@ class Output:
         finally:
             self._release(remove=self._complete or not self.done)
 
-    def append(self, showers: Sequence[Showers]) -> None:
-        """Add the next showers, in order.
+    def append(self, block: Block) -> None:
+        """Add the next block, in order.
 
         Args:
-            showers: The same showers once per readout, in the order of ``paths``.
+            block: Its parts are in the order of ``paths``.
 
         Raises:
             OutputError: They cannot be written, for example because the disk is full.
         """
-        self._waiting.append(list(showers))
-        rows = sum(len(parts[0]) for parts in self._waiting)
+        self._waiting.append(block)
+        rows = sum(max(block.count, *map(len, block.parts)) for block in self._waiting)
         if rows >= _SEGMENT_ROWS or time.monotonic() - self._flushed > _SEGMENT_SECONDS:
             with self._reporting():
                 self._flush()
@@ -215,36 +220,38 @@ class Output:
                 raise OutputError(msg)
 
     def _segments(self) -> list[tuple[int, int]]:
-        """First and last-but-one row of the segments that follow each other from row 0."""
+        """First index and the one behind the last of the segments that follow each other from 0."""
         found = sorted(
             (int(match[1]), int(match[2]))
             for file in self._part.iterdir()
             if (match := _SEGMENT_NAME.fullmatch(file.name))
         )
-        rows, end = [], 0
+        indices, end = [], 0
         for start, stop in found:
             whole = all(self._segment(start, stop, i).exists() for i in range(len(self.paths)))
             if start == end and whole:
-                rows.append((start, stop))
+                indices.append((start, stop))
                 end = stop
-        return rows
+        return indices
 
     def _drop_all_but(self, segments: Sequence[tuple[int, int]]) -> None:
         # What lies behind a gap would overlap with what is made from there on.
-        kept = {self._segment(*rows, i) for rows in segments for i in range(len(self.paths))}
+        kept = {self._segment(*both, i) for both in segments for i in range(len(self.paths))}
         for old in self._part.glob("*.h5"):
             if old not in kept:
                 old.unlink()
 
-    def _segment(self, start: int, stop: int, readout: int) -> Path:
-        return self._part / f"{start:012d}-{stop:012d}.{readout}.h5"
+    def _segment(self, start: int, stop: int, part: int) -> Path:
+        return self._part / f"{start:012d}-{stop:012d}.{part}.h5"
 
-    def _stored(self, readout: int) -> Iterator[Showers]:
+    def _stored(self, part: int) -> Iterator[Showers]:
         """All showers in blocks of one size, so that the file does not depend on the segments."""
         parts: list[Showers] = []
         for start, stop in self._segments():
-            with ShowerFile(self._segment(start, stop, readout)) as file:
+            with ShowerFile(self._segment(start, stop, part)) as file:
                 row = 0
+                if start == 0:  # a file has what showers have, even where it holds none
+                    yield file.read(0, 0)
                 while row < len(file):
                     wanted = BLOCK - sum(map(len, parts))
                     parts.append(file.read(row, min(len(file), row + wanted)))
@@ -256,11 +263,12 @@ class Output:
             yield Showers.concatenate(parts)
 
     def _flush(self) -> None:
-        readouts = [Showers.concatenate(parts) for parts in zip(*self._waiting, strict=True)]
+        blocks = [block.parts for block in self._waiting]
+        parts = [Showers.concatenate(each) for each in zip(*blocks, strict=True)]
+        stop = self.done + sum(block.count for block in self._waiting)
         self._waiting.clear()
-        stop = self.done + len(readouts[0])
-        # The first readout last: a segment counts once that one is there.
-        for i, showers in reversed(list(enumerate(readouts))):
+        # The first part last: a segment counts once that one is there.
+        for i, showers in reversed(list(enumerate(parts))):
             unfinished = self._part / "unfinished"
             try:
                 with ShowerSink(unfinished, format=self._format, compression="lzf") as sink:

@@ -8,25 +8,13 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from typing import Protocol, cast
+from typing import cast
 
 from caloforge.errors import CaloforgeError
-from caloforge.showers.container import Showers
 from caloforge.showers.output import Output
+from caloforge.showers.source import Block, Source
 
-__all__ = ["Source", "blocks", "produce"]
-
-
-class Source(Protocol):
-    """Anything that makes the showers ``first`` to ``first + count`` of a run.
-
-    A shower must depend on its index alone, not on the block that it is made in. A source is sent
-    to the worker processes, so it must be picklable and open what it needs on first use.
-    """
-
-    def block(self, first: int, count: int) -> list[Showers]:
-        """The showers ``first`` to ``first + count``, once per readout."""
-        ...
+__all__ = ["blocks", "produce"]
 
 
 def produce(
@@ -44,12 +32,12 @@ def produce(
     Args:
         source: What makes them.
         output: Where they go; its context has been entered.
-        count: Number of showers in all.
-        block_size: Showers that are made at a time.
+        count: Number of indices (showers, or events) in all.
+        block_size: Indices that are made at a time.
         workers: Number of processes.
         isolated: Use worker processes even for one worker, for sources that a process can open
             only once.
-        progress: Called with the number of showers made so far.
+        progress: Called with the number of indices made so far.
 
     Raises:
         CaloforgeError: What the source or the output raises.
@@ -57,11 +45,11 @@ def produce(
     """
     done = output.done
     progress(done)
-    for showers in blocks(
+    for block in blocks(
         source, done, count, block_size=block_size, workers=workers, isolated=isolated
     ):
-        output.append(showers)
-        done += len(showers[0])
+        output.append(block)
+        done += block.count
         progress(done)
     output.finish()
 
@@ -74,19 +62,19 @@ def blocks(
     block_size: int,
     workers: int = 1,
     isolated: bool = False,
-) -> Iterator[list[Showers]]:
-    """The showers ``first`` to ``stop`` in order, block by block.
+) -> Iterator[Block]:
+    """What has the indices ``first`` to ``stop``, in order, block by block.
 
     Args:
-        source: What makes them.
-        first: Index of the first shower.
-        stop: Index behind the last shower.
-        block_size: Showers that are made at a time.
+        source: What makes it.
+        first: The first index.
+        stop: The index behind the last.
+        block_size: Indices that are made at a time.
         workers: Number of processes.
         isolated: Use worker processes even for one worker.
 
     Yields:
-        The showers of each block, once per readout.
+        The blocks, each of ``block_size`` indices but the last.
     """
     starts = range(first, stop, block_size)
     if not isolated and (workers == 1 or len(starts) < 2):
@@ -96,9 +84,7 @@ def blocks(
         yield from _in_processes(source, starts, stop, min(workers, len(starts)))
 
 
-def _in_processes(
-    source: Source, starts: range, stop: int, workers: int
-) -> Iterator[list[Showers]]:
+def _in_processes(source: Source, starts: range, stop: int, workers: int) -> Iterator[Block]:
     # Fresh interpreters ("spawn"), so that nothing of this process is in them; each holds only its
     # own end of its pipe, so that it ends by itself when this process is killed.
     context = multiprocessing.get_context("spawn")
@@ -121,7 +107,7 @@ def _in_processes(
             process.join()
 
 
-def _in_order(pipes: Sequence[Connection], starts: range, stop: int) -> Iterator[list[Showers]]:
+def _in_order(pipes: Sequence[Connection], starts: range, stop: int) -> Iterator[Block]:
     """Hand out blocks to whoever is free, and yield them in order.
 
     No block is handed out that is more than a few per worker ahead of the one that is due, so a
@@ -131,7 +117,7 @@ def _in_order(pipes: Sequence[Connection], starts: range, stop: int) -> Iterator
     due, given = 0, 0
     busy: dict[Connection, int] = {}
     idle = list(pipes)
-    made: dict[int, list[Showers] | Exception] = {}
+    made: dict[int, Block | Exception] = {}
     while due < len(starts):
         while idle and given < min(len(starts), due + ahead):
             pipe = idle.pop()
@@ -156,7 +142,7 @@ def _in_order(pipes: Sequence[Connection], starts: range, stop: int) -> Iterator
             due += 1
 
 
-def _unwrap(result: list[Showers] | CaloforgeError | str) -> list[Showers] | Exception:
+def _unwrap(result: Block | CaloforgeError | str) -> Block | Exception:
     if isinstance(result, str):
         return RuntimeError(f"a worker process failed:\n{result}")
     return result
@@ -170,7 +156,7 @@ def _work(pipe: Connection, source: Source) -> None:
             first, count = pipe.recv()
         except EOFError:
             return
-        result: list[Showers] | CaloforgeError | str
+        result: Block | CaloforgeError | str
         try:
             result = source.block(first, count)
         except CaloforgeError as error:

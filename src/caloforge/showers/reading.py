@@ -92,7 +92,7 @@ class ShowerFile:
         with self._reading():
             return self.format.energies(self._file, rows)
 
-    def raw(self, rows: slice) -> dict[str, NDArray[np.floating]]:
+    def raw(self, rows: slice) -> dict[str, NDArray[np.number]]:
         """Energies (GeV), deposits (N, n_cells) and the rest, unchecked, by their name in Showers.
 
         Raises:
@@ -100,8 +100,8 @@ class ShowerFile:
         """
         with self._reading():
             extra = {
-                key: np.asarray(self._file[key][rows], dtype=np.float64)
-                for key in OPTIONAL
+                key: np.asarray(self._file[key][rows], dtype=field.memory)
+                for key, field in OPTIONAL.items()
                 if key in self._file
             }
             deposits = self.format.deposits(self._file, self.detector, rows)

@@ -55,8 +55,8 @@ class Format(ABC):
         """All that is written of some showers, by dataset."""
         energy = (showers.energy / self.energy_in_gev).reshape(-1, 1)
         extra = {
-            key: np.asarray(value, dtype=np.float32)
-            for key in OPTIONAL
+            key: np.asarray(value, dtype=field.disk)
+            for key, field in OPTIONAL.items()
             if (value := getattr(showers, key)) is not None
         }
         return {self.energy_key: energy, **self.split(showers.detector, showers.deposits), **extra}
@@ -83,10 +83,12 @@ class Format(ABC):
             FileFormatError: A dataset is a group or has a wrong type.
         """
         for key in (self.energy_key, *self.deposit_keys(file), *OPTIONAL):
+            whole = key in OPTIONAL and np.issubdtype(OPTIONAL[key].disk, np.integer)
+            kinds, words = ("iu", "whole numbers") if whole else ("fiu", "numbers")
             if key in file and not (
-                isinstance(file[key], h5py.Dataset) and file[key].dtype.kind in "fiu"
+                isinstance(file[key], h5py.Dataset) and file[key].dtype.kind in kinds
             ):
-                msg = f"file {where}: {key!r} must be a dataset of numbers"
+                msg = f"file {where}: {key!r} must be a dataset of {words}"
                 raise FileFormatError(msg)
 
     def check(self, file: Mapping[str, h5py.Dataset], detector: Detector, where: str) -> int:
