@@ -14,6 +14,7 @@ from caloforge.models.system import (
     AdversarialSystem,
     Batch,
     GeneratorNetwork,
+    Given,
     Losses,
     LossSystem,
     Setting,
@@ -42,9 +43,9 @@ class ToyGenerator(GeneratorNetwork):
         self.layer = nn.Linear(NOISE, cells)
         self.dropout = nn.Dropout(0.1)
 
-    def forward(self, z: Tensor, energy: Tensor, label: Tensor) -> Tensor:
+    def forward(self, z: Tensor, given: Given) -> Tensor:
         share = torch.softmax(self.dropout(self.layer(z)), dim=1)
-        return 1000.0 * energy * share
+        return 1000.0 * given.energy * share
 
 
 class ToyVariational(LossSystem):
@@ -68,12 +69,13 @@ class ToyVariational(LossSystem):
 
     def loss(self, batch: Batch, rng: torch.Generator) -> Losses:
         z = torch.randn(len(batch), NOISE, generator=rng)
-        made = self.generator(z, batch.energy, batch.label)
+        made = self.generator(z, batch.given)
         return {"squares": mse_loss(made / self.scale, batch.deposits / self.scale)}
 
 
 class ToyAdversarial(AdversarialSystem):
     config_type = ToyConfig
+    critics = ("critic", "energy_critic")
     generator_steps = 2
 
     def __init__(self, config: ToyConfig, setting: Setting) -> None:
@@ -103,8 +105,9 @@ class ToyAdversarial(AdversarialSystem):
         )
         yield "energy_critic", {"well": self._well(fake) - self._well(real)}
 
-    def generator_loss(self, fake: Batch, rng: torch.Generator) -> Losses:
-        return {"critic": self.critic(fake.deposits / 1000).mean(), "well": -self._well(fake)}
+    def generator_losses(self, fake: Batch, rng: torch.Generator) -> Iterator[tuple[str, Losses]]:
+        adversarial = self.critic(fake.deposits / 1000).mean()
+        yield "generator", {"critic": adversarial, "well": -self._well(fake)}
 
     def _well(self, batch: Batch) -> Tensor:
         total = batch.deposits.sum(dim=1, keepdim=True) / (1000 * batch.energy)

@@ -21,7 +21,7 @@ from caloforge.models.atlas_vae.forms import CellsForm, DrawnForm, LayersForm, M
 from caloforge.models.atlas_vae.system import AtlasVAE, AtlasVAEConfig
 from caloforge.models.blocks.coupling import CouplingFlow
 from caloforge.models.blocks.spline import Spline
-from caloforge.models.system import Batch, Setting
+from caloforge.models.system import Batch, Given, Setting
 from lwtnn_evaluator import Lwtnn
 
 DETECTOR = Detector(
@@ -49,11 +49,8 @@ def made_up(count: int, seed: int = 0, particles: int = 1) -> Batch:
     shares[: count // 4, -1] = 0
     shares[0] = 0
     deposits = 1000 * energy * numbers.uniform(0.8, 1, (count, 1)) * shares
-    return Batch(
-        torch.tensor(energy, dtype=torch.float32),
-        torch.tensor(deposits, dtype=torch.float32),
-        torch.arange(count) % particles,
-    )
+    given = Given(torch.tensor(energy, dtype=torch.float32), torch.arange(count) % particles)
+    return Batch(given, torch.tensor(deposits, dtype=torch.float32))
 
 
 def small(preset: str) -> AtlasVAEConfig:
@@ -130,10 +127,10 @@ class TestSystem:
         train = made_up(64)
         system = build(small(preset), train).eval()
         z = torch.randn(64, system.generator.noise, generator=rng())
-        deposits = system.generator(z, train.energy, train.label)
+        deposits = system.generator(z, train.given)
         assert deposits.shape == (64, CELLS)
         assert bool((deposits.isfinite() & (deposits >= 0)).all())
-        assert torch.equal(deposits, system.generator(z, train.energy, train.label))
+        assert torch.equal(deposits, system.generator(z, train.given))
         assert float(deposits.detach().std(dim=0).min()) > 0
 
     @pytest.mark.parametrize("preset", PRESETS)
@@ -186,7 +183,7 @@ class TestSystem:
         shaken(system.generator.decoder)
         z = torch.randn(32, system.generator.noise, generator=rng())
         first, second = (
-            system.generator(z, train.energy, torch.full((32,), label)) for label in (0, 1)
+            system.generator(z, Given(train.energy, torch.full((32,), label))) for label in (0, 1)
         )
         assert not torch.allclose(first, second)
 
@@ -196,7 +193,7 @@ class TestSystem:
         shaken(system)
         other.load_state_dict(system.state_dict())
         z = torch.randn(64, system.generator.noise, generator=rng())
-        made = [each.generator(z, train.energy, train.label) for each in (system, other)]
+        made = [each.generator(z, train.given) for each in (system, other)]
         assert torch.equal(*made)
 
     def test_learning_rate(self) -> None:
@@ -220,7 +217,7 @@ class TestMeans:
         """One cell is off by 10% of the incident energy, and so are response and fractions."""
         deposits = torch.zeros(1, CELLS)
         deposits[0, 0], deposits[0, 6] = 500.0, 500.0
-        batch = Batch(torch.tensor([[1.0]]), deposits, torch.tensor([0]))
+        batch = Batch(Given(torch.tensor([[1.0]]), torch.tensor([0])), deposits)
         made = deposits.clone() / 1000
         made[0, 0] = 0.6
         form = CellsForm(DETECTOR, "squared")
@@ -481,7 +478,7 @@ class TestExport:
             torch.tensor(np.stack(list(found[name].values()), 1), dtype=torch.float32)
             for name, _, _ in form.heads
         ]
-        expected = generator(z, train.energy, train.label)
+        expected = generator(z, train.given)
         torch.testing.assert_close(form.shower(parts, train.energy), expected)
 
     def test_more_than_dense_layers(self) -> None:

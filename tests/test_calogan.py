@@ -24,7 +24,7 @@ from caloforge.models.calogan import (
     CaloGANGenerator,
 )
 from caloforge.models.lagan.streams import GeneratorStream
-from caloforge.models.system import Batch, Setting
+from caloforge.models.system import Batch, Given, Setting
 from caloforge.training.adversarial import adversarial_step
 
 PUBLISHED = [(3, 96), (12, 12), (12, 6)]
@@ -58,13 +58,13 @@ def system(*particles: str, sizes: list[tuple[int, int]] = SMALL, **changes: obj
 def showers(n: int, n_particles: int = 1) -> Batch:
     energy = 1 + 99 * torch.rand(n, 1)
     shares = torch.distributions.Dirichlet(torch.full((CELLS,), 0.5)).sample((n,))
-    return Batch(energy, 1000 * energy * shares, torch.randint(n_particles, (n,)))
+    return Batch(Given(energy, torch.randint(n_particles, (n,))), 1000 * energy * shares)
 
 
 def fakes(calogan: CaloGAN, n: int, n_particles: int = 1) -> Batch:
     asked = showers(n, n_particles)
     z = torch.randn(n, calogan.generator.noise)
-    return Batch(asked.energy, calogan.generator(z, asked.energy, asked.label), asked.label)
+    return Batch(asked.given, calogan.generator(z, asked.given))
 
 
 def test_parameters_of_the_published_networks() -> None:
@@ -134,7 +134,7 @@ def test_cells_come_layer_after_layer_with_columns_fastest() -> None:
     generator = CaloGANGenerator(6, SMALL, 0, attention=False).eval()
     z, energy, label = torch.randn(3, 6), torch.tensor([[100.0]] * 3), torch.zeros(3).long()
     images = [torch.relu(stream(z)) for stream in generator.streams]
-    deposits = generator(z, energy, label)
+    deposits = generator(z, Given(energy, label))
     assert deposits.shape == (3, CELLS)
     expected = [
         1000 * images[layer][row, column, 0]
@@ -158,27 +158,27 @@ def test_a_layer_sees_the_one_before_as_it_was_before_the_cut() -> None:
     second = (second + first.repeat_interleave(2, dim=0)) / 2
     third = (third + (second[:, ::2] + second[:, 1::2]) / 2) / 2
     cells = torch.cat([image.flatten(0, 2) for image in (first, second, third)])
-    torch.testing.assert_close(generator(z, energy, label), 1000 * torch.relu(cells).T)
+    torch.testing.assert_close(generator(z, Given(energy, label)), 1000 * torch.relu(cells).T)
 
 
 def test_only_noise_times_energy_goes_in() -> None:
     generator = system().generator.eval()
     z, energy, label = torch.randn(5, 6), torch.full((5, 1), 40.0), torch.zeros(5).long()
-    same = generator(3 * z, energy / 3, label)
-    torch.testing.assert_close(generator(z, energy, label), same)
-    assert not torch.equal(generator(z, energy / 3, label), same)
-    nothing = generator(z, 0 * energy, label)
+    same = generator(3 * z, Given(energy / 3, label))
+    torch.testing.assert_close(generator(z, Given(energy, label)), same)
+    assert not torch.equal(generator(z, Given(energy / 3, label)), same)
+    nothing = generator(z, Given(0 * energy, label))
     assert torch.equal(nothing, nothing[:1].expand_as(nothing))
 
 
 def test_in_evaluation_a_shower_does_not_depend_on_the_others() -> None:
     generator = system().generator
     z, energy, label = torch.randn(5, 6), torch.full((5, 1), 40.0), torch.zeros(5).long()
-    together = generator(z, energy, label)
-    assert not torch.allclose(generator(z[:2], energy[:2], label[:2]), together[:2])
+    together = generator(z, Given(energy, label))
+    assert not torch.allclose(generator(z[:2], Given(energy, label)[:2]), together[:2])
     generator.eval()
-    together = generator(z, energy, label)
-    torch.testing.assert_close(generator(z[:2], energy[:2], label[:2]), together[:2])
+    together = generator(z, Given(energy, label))
+    torch.testing.assert_close(generator(z[:2], Given(energy, label)[:2]), together[:2])
 
 
 def test_what_the_discriminator_is_told_of_the_energies() -> None:
@@ -222,7 +222,7 @@ def test_the_streams_of_the_discriminator_see_images_in_gev() -> None:
 def test_the_gradient_reaches_every_parameter_of_the_generator() -> None:
     calogan = system("e+", "gamma", classes="acgan", lambda_energy=0.0)
     fake = fakes(calogan, 64, n_particles=2)
-    losses = calogan.generator_loss(fake, torch.Generator())
+    losses = dict(calogan.generator_losses(fake, torch.Generator()))["generator"]
     losses["adversarial"].backward()  # type: ignore[no-untyped-call]
     silent = [
         name
@@ -235,7 +235,7 @@ def test_the_gradient_reaches_every_parameter_of_the_generator() -> None:
 def test_losses_of_the_generator() -> None:
     calogan = system("e+", "gamma", "pi+", classes="acgan")
     fake = fakes(calogan, 16, n_particles=3)
-    losses = calogan.generator_loss(fake, torch.Generator())
+    losses = dict(calogan.generator_losses(fake, torch.Generator()))["generator"]
     logit, classes = calogan.discriminator(fake.deposits, fake.energy, fake.label)
     total = fake.deposits.sum(dim=1) / 1000
     off = (total - fake.energy[:, 0]).abs().mean()
@@ -248,7 +248,7 @@ def test_losses_of_the_generator() -> None:
 def test_the_discriminator_takes_a_step_on_real_showers_then_one_on_fakes() -> None:
     calogan = system()
     real, fake = showers(16), fakes(calogan, 16)
-    fake = Batch(fake.energy, fake.deposits.detach(), fake.label)
+    fake = Batch(fake.given, fake.deposits.detach())
     optimizer = calogan.optimizers()["discriminator"]
     expected = []
     for batch, sign in ((real, 1), (fake, -1)):
@@ -297,13 +297,13 @@ def test_conditional_tells_both_networks_the_particle() -> None:
     calogan = system("e+", "gamma", classes="conditional").eval()
     z, batch = torch.randn(4, 6), showers(4)
     other = torch.ones_like(batch.label)
-    first = calogan.generator(z, batch.energy, batch.label)
-    assert not torch.allclose(first, calogan.generator(z, batch.energy, other))
+    first = calogan.generator(z, batch.given)
+    assert not torch.allclose(first, calogan.generator(z, Given(batch.energy, other)))
     table = calogan.generator.embedding
     assert table is not None
-    by_hand = calogan.generator(z / table.weight[0] * table.weight[1], batch.energy, batch.label)
+    by_hand = calogan.generator(z / table.weight[0] * table.weight[1], batch.given)
     torch.testing.assert_close(
-        by_hand, calogan.generator(z, batch.energy, other), rtol=1e-3, atol=1e-3
+        by_hand, calogan.generator(z, Given(batch.energy, other)), rtol=1e-3, atol=1e-3
     )
     looks = [
         calogan.discriminator(batch.deposits, batch.energy, label)[0]
@@ -314,7 +314,8 @@ def test_conditional_tells_both_networks_the_particle() -> None:
 
 def test_what_is_asked_for_in_training() -> None:
     calogan = system("e+", "gamma", "pi+", classes="conditional")
-    energy, label = calogan.conditions(showers(3000), torch.Generator().manual_seed(1))
+    asked = calogan.ask(showers(3000), torch.Generator().manual_seed(1))
+    energy, label = asked.energy, asked.label
     assert energy.shape == (3000, 1)
     assert 1 <= energy.min() < 2
     assert 99 < energy.max() <= 100
@@ -391,7 +392,7 @@ def test_the_exported_generator_makes_the_same_showers(tmp_path: Path) -> None:
     for n in (1, 7, 100):
         z, energy = torch.randn(n, 6), 100 * torch.rand(n, 1)
         with torch.no_grad():
-            expected = generator(z, energy, torch.zeros(n).long()).numpy()
+            expected = generator(z, Given(energy, torch.zeros(n).long())).numpy()
         (got,) = session.run(None, {"z": z.numpy(), "energy": energy.numpy()})
         scale = expected.max(axis=1, keepdims=True)
         assert np.abs(got - expected).max() <= 1e-5 * scale.max()

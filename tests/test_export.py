@@ -25,7 +25,7 @@ from caloforge.export.run import Origin, export_generator, export_run
 from caloforge.models import systems
 from caloforge.models.config import SystemConfig
 from caloforge.models.dense import DenseGraph, DenseInput, DenseStack
-from caloforge.models.system import GeneratorNetwork, Setting, System
+from caloforge.models.system import GeneratorNetwork, Given, Setting
 from caloforge.provenance import file_sha256
 from caloforge.random import Purpose, shower_rng
 from caloforge.runtime import load_card
@@ -69,11 +69,11 @@ class Images(GeneratorNetwork):
         self.dropout = nn.Dropout(0.5)
         self.cells = nn.Parameter(torch.empty(504, 4))
 
-    def forward(self, z: Tensor, energy: Tensor, label: Tensor) -> Tensor:
-        code = z * self.embedding(label)
-        flat = self.dense(torch.cat([code, torch.log(energy)], dim=1))
+    def forward(self, z: Tensor, given: Given) -> Tensor:
+        code = z * self.embedding(given.label)
+        flat = self.dense(torch.cat([code, torch.log(given.energy)], dim=1))
         images = self.dropout(self.image(flat.reshape(-1, 1, 12, 42))).reshape(-1, 4, 504)
-        return energy * torch.relu(torch.einsum("ncp,pc->np", images, self.cells))
+        return given.energy * torch.relu(torch.einsum("ncp,pc->np", images, self.cells))
 
 
 def trained_images() -> Images:
@@ -100,7 +100,7 @@ def by_pytorch(
     generator.eval()
     with torch.no_grad():
         made = generator(
-            torch.from_numpy(z), torch.from_numpy(energy), torch.full((len(z),), label)
+            torch.from_numpy(z), Given(torch.from_numpy(energy), torch.full((len(z),), label))
         )
     generator.train(training)
     return np.asarray(made.numpy())
@@ -192,14 +192,14 @@ class Moody(GeneratorNetwork):
         self.noise = other.noise
         self.other = other
 
-    def forward(self, z: Tensor, energy: Tensor, label: Tensor) -> Tensor:
-        made: Tensor = self.other(z, energy, label)
+    def forward(self, z: Tensor, given: Given) -> Tensor:
+        made: Tensor = self.other(z, given)
         return torch.relu(made - made.mean(dim=0))
 
 
 class Undecided(ToyGenerator):
-    def forward(self, z: Tensor, energy: Tensor, label: Tensor) -> Tensor:
-        return super().forward(z if bool(z.sum() > 0) else -z, energy, label)
+    def forward(self, z: Tensor, given: Given) -> Tensor:
+        return super().forward(z if bool(z.sum() > 0) else -z, given)
 
 
 class TestRefusal:
@@ -327,14 +327,11 @@ class TestRun:
     @pytest.fixture(autouse=True)
     def toys(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Makes the toys known as systems."""
-        known = systems.system_type
-        toys: dict[str, type[System]] = {"toy": ToyVariational, "layer": OneLayer}
-
-        def find(name: str) -> type[System]:
-            return toys[name] if name in toys else known(name)
-
-        for module in ("training.recipe", "training.run", "training.loop"):
-            monkeypatch.setattr(f"caloforge.{module}.system_type", find)
+        for name, where in {
+            "toy": "systems:ToyVariational",
+            "layer": "test_export:OneLayer",
+        }.items():
+            monkeypatch.setitem(systems.SYSTEMS, name, (where, "A toy."))
 
     @pytest.fixture
     def data(self, tmp_path: Path) -> list[Path]:
@@ -352,8 +349,7 @@ class TestRun:
         recipe = Recipe.parse(
             {
                 "system": system,
-                "particles": particles,
-                "data": data[: len(particles)],
+                "data": dict(zip(particles, data, strict=False)),
                 "settings": {"epochs": 2},
                 "threads": 1,
                 "choose_by": "frechet",

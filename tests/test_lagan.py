@@ -13,7 +13,7 @@ from caloforge.errors import ConfigError, DetectorError, ParticleError
 from caloforge.models.blocks import SameConv2d
 from caloforge.models.lagan.streams import DiscriminatorStream, GeneratorStream
 from caloforge.models.lagan.system import LAGAN, LAGANConfig
-from caloforge.models.system import Batch, Setting
+from caloforge.models.system import Batch, Given, Setting
 from caloforge.training.adversarial import adversarial_step
 
 
@@ -42,7 +42,7 @@ def system(*sizes: tuple[int, int], **changes: object) -> LAGAN:
 def showers(n: int, cells: int) -> Batch:
     energy = 1 + 99 * torch.rand(n, 1)
     shares = torch.distributions.Dirichlet(torch.full((cells,), 0.5)).sample((n,))
-    return Batch(energy, 200 * energy * shares, torch.zeros(n, dtype=torch.int64))
+    return Batch(Given(energy, torch.zeros(n, dtype=torch.int64)), 200 * energy * shares)
 
 
 # Numbers of parameters from the published layers, for an image of 3 x 96 and 1024 numbers of noise.
@@ -159,18 +159,18 @@ def test_any_size_of_image(size: tuple[int, int]) -> None:
     lagan = system(size).train()
     cells = size[0] * size[1]
     real = showers(4, cells)
-    made = lagan.generator(torch.randn(4, 6), real.energy, real.label)
+    made = lagan.generator(torch.randn(4, 6), real.given)
     assert made.shape == (4, cells)
     assert (made >= 0).all()
-    loss = lagan.generator_loss(Batch(real.energy, made, real.label), torch.Generator())
-    loss["adversarial"].backward()  # type: ignore[no-untyped-call]
+    losses = dict(lagan.generator_losses(Batch(real.given, made), torch.Generator()))
+    losses["generator"]["adversarial"].backward()  # type: ignore[no-untyped-call]
     assert all(
         parameter.grad is not None and parameter.grad.any()
         for parameter in lagan.generator.parameters()
     )
-    fake = Batch(real.energy, made.detach(), real.label)
-    losses = list(lagan.critic_losses(real, fake, torch.Generator()))
-    assert [(name, list(terms)) for name, terms in losses] == [
+    fake = Batch(real.given, made.detach())
+    found = list(lagan.critic_losses(real, fake, torch.Generator()))
+    assert [(name, list(terms)) for name, terms in found] == [
         ("discriminator", ["real"]),
         ("discriminator", ["fake"]),
     ]
@@ -180,20 +180,21 @@ def test_without_energy_the_noise_does_not_matter() -> None:
     generator = system((3, 4)).generator.eval()
     label = torch.zeros(5, dtype=torch.int64)
     z, energy = torch.randn(5, 6), torch.full((5, 1), 40.0)
-    nothing = generator(z, 0 * energy, label)
+    nothing = generator(z, Given(0 * energy, label))
     assert torch.equal(nothing, nothing[:1].expand_as(nothing))
     # Only the product of noise and energy goes in.
-    torch.testing.assert_close(generator(z, energy, label), generator(2 * z, energy / 2, label))
+    double = generator(2 * z, Given(energy / 2, label))
+    torch.testing.assert_close(generator(z, Given(energy, label)), double)
 
 
 def test_on_the_sphere_the_length_of_the_noise_does_not_matter() -> None:
     generator = system((3, 4), sphere=True).generator.eval()
-    z, energy = torch.randn(5, 6), torch.full((5, 1), 40.0)
-    lengths = generator.scaled(z, energy).norm(dim=1)
+    z = torch.randn(5, 6)
+    given = Given(torch.full((5, 1), 40.0), torch.zeros(5, dtype=torch.int64))
+    lengths = generator.scaled(z, given).norm(dim=1)
     torch.testing.assert_close(lengths, torch.full((5,), 0.4 * 6**0.5))
-    label = torch.zeros(5, dtype=torch.int64)
-    torch.testing.assert_close(generator(z, energy, label), generator(3 * z, energy, label))
-    assert generator(0 * z, energy, label).isfinite().all()
+    torch.testing.assert_close(generator(z, given), generator(3 * z, given))
+    assert generator(0 * z, given).isfinite().all()
 
 
 def test_the_average_of_the_generator_is_what_is_sampled() -> None:
@@ -203,6 +204,7 @@ def test_the_average_of_the_generator_is_what_is_sampled() -> None:
     expected: dict[str, torch.Tensor] = {}
     for _ in range(4):
         adversarial_step(lagan, showers(8, 6), optimizers, rng, nullcontext)
+        lagan.update_average()
         for name, value in lagan.generator.state_dict().items():
             now = value.clone()
             kept = 0.75 * expected[name] + 0.25 * now if name in expected else now
@@ -254,7 +256,7 @@ def test_presets() -> None:
     assert lagan.average is not None
     train = showers(3000, 12)
     lagan.prepare(train)
-    made = lagan.generator(torch.randn(3000, 64), train.energy, train.label).detach()
+    made = lagan.generator(torch.randn(3000, 64), train.given).detach()
     assert (made.mean(dim=0) / train.deposits.mean(dim=0)).log().abs().max() < 0.3
 
 

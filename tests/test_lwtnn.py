@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from caloforge.errors import ExportError, OutputError
 from caloforge.export.profiles.lwtnn import export_lwtnn, lwtnn_json
 from caloforge.models.dense import DenseGraph, DenseInput, DenseStack
-from caloforge.models.system import GeneratorNetwork
+from caloforge.models.system import GeneratorNetwork, Given
 from lwtnn_evaluator import Floats, Lwtnn
 
 SHOWERS = 16
@@ -232,7 +232,7 @@ class Plain(GeneratorNetwork):
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(2, 3))
 
-    def forward(self, z: Tensor, energy: Tensor, label: Tensor) -> Tensor:
+    def forward(self, z: Tensor, given: Given) -> Tensor:
         made: Tensor = self.layers(z)
         return made
 

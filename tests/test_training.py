@@ -28,13 +28,13 @@ from caloforge.errors import (
     TrainingError,
 )
 from caloforge.models import systems
-from caloforge.models.system import Batch, System
+from caloforge.models.system import Batch, Given, System
 from caloforge.showers import read_showers
 from caloforge.showers.split import split_file
 from caloforge.training import Recipe, Run, recipe_names, train
 from caloforge.training.checkpoint import load_checkpoint
 from caloforge.training.curve import draw_curve
-from caloforge.training.data import TrainingData, mirror_images
+from caloforge.training.data import Mirrors, TrainingData
 from caloforge.training.selection import sample, score
 from conftest import ROOT, Cli
 from systems import ToyAdversarial, ToyGenerator, ToyVariational
@@ -46,15 +46,8 @@ LOOPS: dict[str, type[System]] = {"variational": ToyVariational, "adversarial": 
 @pytest.fixture(autouse=True)
 def toys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes the toys known as systems."""
-    for name in LOOPS:
-        monkeypatch.setitem(systems.SYSTEMS, name, ("", "A toy."))
-    known = systems.system_type
-
-    def find(name: str) -> type[System]:
-        return LOOPS[name] if name in LOOPS else known(name)
-
-    for module in ("training.recipe", "training.run", "training.loop"):
-        monkeypatch.setattr(f"caloforge.{module}.system_type", find)
+    for name, toy in LOOPS.items():
+        monkeypatch.setitem(systems.SYSTEMS, name, (f"systems:{toy.__name__}", "A toy."))
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +64,7 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def recipe(split: dict[str, Path], **changes: Any) -> Recipe:
     content: dict[str, Any] = {
         "system": "variational",
-        "particles": ["e+"],
-        "data": [split["eplus"]],
+        "data": {"e+": [split["eplus"]]},
         "threads": 1,
         "choose_by": "frechet",
     }
@@ -179,7 +171,7 @@ class TestResuming:
         other = tmp_path / "other.h5"
         split_file(FIXTURES / "eplus-calogan.h5", other, fractions=(0.6, 0.4, 0.0), seed=4)
         with pytest.raises(TrainingError, match="other data"):
-            train(recipe(split, data=[other]), tmp_path / "run", resume=True)
+            train(recipe(split, data={"e+": [other]}), tmp_path / "run", resume=True)
 
     def test_two_at_a_time_are_refused(self, split: dict[str, Path], tmp_path: Path) -> None:
         run = train(recipe(split), tmp_path / "run")
@@ -217,9 +209,9 @@ class TestEnds:
         steps = []
         forward = ToyGenerator.forward
 
-        def diverge(self: ToyGenerator, *inputs: torch.Tensor) -> torch.Tensor:
+        def diverge(self: ToyGenerator, z: torch.Tensor, given: Given) -> torch.Tensor:
             steps.append(1)
-            return forward(self, *inputs) * (math.nan if len(steps) > 10 else 1.0)
+            return forward(self, z, given) * (math.nan if len(steps) > 10 else 1.0)
 
         monkeypatch.setattr(ToyGenerator, "forward", diverge)
         with pytest.raises(TrainingError, match=r"became nan in step \d+.*learning rate"):
@@ -230,10 +222,10 @@ class TestEnds:
     def test_a_generator_that_collapsed(
         self, split: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def same_for_all(
-            self: ToyGenerator, z: torch.Tensor, energy: torch.Tensor, label: torch.Tensor
-        ) -> torch.Tensor:
-            return torch.zeros_like(energy) * self.layer.weight.sum() + torch.ones(len(z), 504)
+        def same_for_all(self: ToyGenerator, z: torch.Tensor, given: Given) -> torch.Tensor:
+            return torch.zeros_like(given.energy) * self.layer.weight.sum() + torch.ones(
+                len(z), 504
+            )
 
         monkeypatch.setattr(ToyGenerator, "forward", same_for_all)
         with pytest.raises(TrainingError, match="collapsed"):
@@ -250,7 +242,7 @@ class TestEnds:
         looks = run.records("validation")
         best = min(looks, key=lambda look: float(look["frechet"]))
         assert run.best_epoch == best["epoch"]
-        validation = TrainingData.load(asked.data, asked.particles).validation[0]
+        validation = TrainingData.load(asked.data).validation[0]
         made = sample(run.load_best().sampler, validation, 0, seed=asked.seed)
         assert score([validation], [made], ["frechet"], seed=1)["frechet"] == pytest.approx(
             best["frechet"], rel=1e-6
@@ -287,8 +279,8 @@ class TestEnds:
 class TestData:
     def test_mirrored_showers_are_mirrored_images(self) -> None:
         detector = load_detector("calogan")
-        mirrors = mirror_images(detector)
-        assert mirrors.shape == (4, 504)
+        mirrors = Mirrors.of(detector)
+        assert mirrors.cells.shape == (4, 504)
         deposits = np.random.default_rng(1).random((2, 504))
         flips: list[Callable[[np.ndarray], np.ndarray]] = [
             lambda image: image,
@@ -300,12 +292,12 @@ class TestData:
             np.concatenate([flip(im).reshape(2, -1) for im in detector.images(deposits)], axis=1)
             for flip in flips
         ]
-        found = [deposits[:, mirror] for mirror in mirrors]
+        found = [deposits[:, mirror] for mirror in mirrors.cells]
         for want in expected:
             assert sum(np.array_equal(want, have) for have in found) == 1
 
     def test_an_epoch_has_each_row_at_most_once(self, split: dict[str, Path]) -> None:
-        data = TrainingData.load([split["eplus"]], ["e+"])
+        data = TrainingData.load({"e+": [split["eplus"]]})
         batches = list(data.batches(1, 0, 8))
         assert len(batches) == len(data.train) // 8
         energies = torch.cat([batch.energy for batch in batches]).ravel().tolist()
@@ -315,8 +307,8 @@ class TestData:
     def test_mirrors_keep_layer_energies_and_turn_most_showers(
         self, split: dict[str, Path]
     ) -> None:
-        plain = TrainingData.load([split["eplus"]], ["e+"], augment=False)
-        data = TrainingData.load([split["eplus"]], ["e+"])
+        plain = TrainingData.load({"e+": [split["eplus"]]}, augment=False)
+        data = TrainingData.load({"e+": [split["eplus"]]})
         turned = 0
         for batch in data.batches(1, 0, 8):
             for energy, deposits in zip(batch.energy, batch.deposits, strict=True):
@@ -330,7 +322,7 @@ class TestData:
         assert turned > 16
 
     def test_order_depends_on_seed_and_epoch_alone(self, split: dict[str, Path]) -> None:
-        data = TrainingData.load([split["eplus"]], ["e+"])
+        data = TrainingData.load({"e+": [split["eplus"]]})
 
         def energies(seed: int, epoch: int, skip: int = 0) -> list[torch.Tensor]:
             return [batch.energy for batch in data.batches(seed, epoch, 8, skip=skip)]
@@ -343,7 +335,7 @@ class TestData:
     def test_test_rows_are_never_read(self, split: dict[str, Path], tmp_path: Path) -> None:
         file = tmp_path / "thirds.h5"
         split_file(FIXTURES / "eplus-calogan.h5", file, fractions=(0.4, 0.3, 0.3), seed=1)
-        data = TrainingData.load([file], ["e+"])
+        data = TrainingData.load({"e+": [file]})
         test = set(read_showers(file, split="test").energy.astype(np.float32).tolist())
         seen = set(data.train.energy.ravel().tolist())
         seen |= set(data.validation[0].energy.astype(np.float32).tolist())
@@ -351,20 +343,20 @@ class TestData:
         assert not test & seen
 
     def test_labels(self, split: dict[str, Path]) -> None:
-        data = TrainingData.load([split["gamma"], split["eplus"]], ["gamma", "e+"])
+        data = TrainingData.load({"gamma": [split["gamma"]], "e+": [split["eplus"]]})
         counts = [len(read_showers(split[name], split="train")) for name in ("gamma", "eplus")]
         assert torch.bincount(data.train.label).tolist() == counts
         assert [part.particle for part in data.validation] == ["gamma", "e+"]
         assert [item.rows for item in data.files] == counts
 
     def test_refusals(self, split: dict[str, Path]) -> None:
-        with pytest.raises(TrainingError, match="2 files for 1 particles"):
-            TrainingData.load([split["eplus"], split["gamma"]], ["e+"])
-        with pytest.raises(CaloforgeError, match="name each once"):
-            TrainingData.load([split["eplus"], split["eplus"]], ["e+", "e+"])
+        with pytest.raises(TrainingError, match="no file for a particle"):
+            TrainingData.load({"e+": []})
+        with pytest.raises(CaloforgeError, match="holds gamma, not e\\+"):
+            TrainingData.load({"e+": [split["eplus"], split["gamma"]]})
         with pytest.raises(FileFormatError, match="split"):
-            TrainingData.load([FIXTURES / "eplus-calogan.h5"], ["e+"])
-        data = TrainingData.load([split["eplus"]], ["e+"])
+            TrainingData.load({"e+": [FIXTURES / "eplus-calogan.h5"]})
+        data = TrainingData.load({"e+": [split["eplus"]]})
         with pytest.raises(TrainingError, match="batch_size"):
             data.batches_per_epoch(1000)
 
@@ -381,10 +373,11 @@ class TestRecipes:
             ({"settings": {"epochs": 0}}, "epochs: got 0"),
             ({"budget": "40 parsec"}, "must be a time such as"),
             ({"budget": -1}, "budget: got -1"),
-            ({"particles": ["ee"]}, "particles"),
+            ({"data": {"ee": ["x.h5"]}}, "data"),
             ({"device": "abacus"}, "device"),
             ({"choose_by": "eye"}, "choose_by"),
-            ({"data": []}, "data"),
+            ({"data": {}}, "data"),
+            ({"data": {"e+": []}}, "data"),
         ],
     )
     def test_what_is_wrong_is_named(
@@ -438,11 +431,13 @@ class TestRecipes:
     def test_shipped_recipes_are_sound(self, name: str, shared: Path) -> None:
         """Each can be read, and its system trains a step with it."""
         asked = Recipe.read(name)
-        files = tuple(shared / "data" / file.name for file in asked.data)
-        assert all(file.is_file() for file in files)
+        files = {
+            particle: [shared / "data" / file.name for file in each]
+            for particle, each in asked.data.items()
+        }
         system_class = systems.system_type(asked.system)
         data = TrainingData.load(
-            files, asked.particles, lambda detector: system_class.readout(asked.config, detector)
+            files, lambda detector: system_class.readout(asked.config, detector)
         )
         system = system_class(asked.config, data.setting)
         system.prepare(data.train)
@@ -488,11 +483,15 @@ class TestSelection:
 
 
 def test_batches_are_cut_alike() -> None:
-    batch = Batch(torch.arange(4.0)[:, None], torch.ones(4, 2), torch.zeros(4, dtype=torch.long))
+    energy, label = torch.arange(4.0)[:, None], torch.zeros(4, dtype=torch.long)
+    batch = Batch(Given(energy, label, entry_point=torch.ones(4, 2)), torch.ones(4, 2))
     part = batch[1:3]
     assert len(part) == 2
     assert part.energy.ravel().tolist() == [1.0, 2.0]
-    assert len(replace(batch, energy=batch.energy[:1])) == 1
+    assert part.given.entry_point is not None
+    assert len(part.given.entry_point) == 2
+    with pytest.raises(TrainingError, match=r"have shape \(4, 1\) and labels \(4,\) for 3"):
+        Batch(batch.given, batch.deposits[:3])
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ need_training()
 from caloforge.models.config import SystemConfig  # noqa: E402
 from caloforge.models.systems import SYSTEMS, system_type  # noqa: E402
 from caloforge.training import Recipe, Run, train  # noqa: E402
+from caloforge.training.recipe import files_by_particle  # noqa: E402
 from caloforge.training.selection import Criterion  # noqa: E402
 
 __all__: list[str] = []
@@ -58,6 +59,15 @@ def _settings(config_type: type[SystemConfig]) -> type[BaseModel]:
     )
 
 
+def _files(
+    recipe: str | None, particle: list[str] | None, data: list[Path] | None
+) -> dict[str, tuple[Path, ...]] | None:
+    """The data that are asked for; those of the recipe where none are."""
+    if recipe is None or particle is not None:
+        return files_by_particle(particle or [], data or [])
+    return None if data is None else files_by_particle(Recipe.read(recipe).particles, data)
+
+
 def _command(system: str) -> Callable[..., None]:
     config_type = system_type(system).config_type
     settings_type = _settings(config_type)
@@ -68,12 +78,13 @@ def _command(system: str) -> Callable[..., None]:
         output: Annotated[Path, Parameter(name=["--output", "-o"], help="Run folder to make.")],
         particle: Annotated[
             list[str] | None,
-            Parameter(help="PDG name or identifier; once per file.", negative=""),
+            Parameter(help="PDG name or identifier; one per file, or one for all.", negative=""),
         ] = None,
         data: Annotated[
             list[Path] | None,
             Parameter(
-                help="Geant4 showers, split (caloforge data split); once per particle.", negative=""
+                help="Geant4 showers, split (caloforge data split); may be given again.",
+                negative="",
             ),
         ] = None,
         recipe: Annotated[
@@ -81,6 +92,9 @@ def _command(system: str) -> Callable[..., None]:
             Parameter(help="YAML file, or name of a shipped recipe, that options change."),
         ] = None,
         preset: Annotated[str | None, Parameter(help=f"One of {presets}. Default: cpu.")] = None,
+        teacher: Annotated[
+            Path | None, Parameter(help="Run of the system to learn from, for a student.")
+        ] = None,
         budget: Annotated[
             str | None, Parameter(help="End after this wall-clock time: 90s, 40m, 1.5h.")
         ] = None,
@@ -114,9 +128,9 @@ def _command(system: str) -> Callable[..., None]:
         json: Json = False,
     ) -> None:
         given: dict[str, Any] = {
-            "particles": None if particle is None else tuple(particle),
-            "data": None if data is None else tuple(data),
+            "data": _files(recipe, particle, data),
             "preset": preset,
+            "teacher": teacher,
             "budget": budget,
             "choose_by": choose_by,
             "validate_every": validate_every,

@@ -244,10 +244,11 @@ def _label(run: Run, particle: str | int | None) -> int:
 
 def _test_rows(run: Run, label: int, test_data: str | Path | None) -> Showers | None:
     """The test rows to compare with, as the generator fills them; None if there are none."""
-    path = run.recipe.data[label] if test_data is None else Path(test_data)
-    if test_data is None and not (
-        path.is_file() and file_sha256(path) == run.training[label].sha256
-    ):
-        return None  # a file that has changed may call rows of the training test rows
-    showers = read_part(path, "test", run.setting.particles[label])
+    particle = run.setting.particles[label]
+    paths = run.recipe.data[particle] if test_data is None else (Path(test_data),)
+    if test_data is None:
+        known = {item.sha256 for item in run.training}
+        if not all(path.is_file() and file_sha256(path) in known for path in paths):
+            return None  # a file that has changed may call rows of the training test rows
+    showers = Showers.concatenate([read_part(path, "test", particle) for path in paths])
     return showers.restricted(run.setting.detector)

@@ -52,7 +52,7 @@ from caloforge.models.lagan.streams import (
     noise_times_energy,
     uniform_energies,
 )
-from caloforge.models.system import Batch, GeneratorNetwork, Losses, Setting
+from caloforge.models.system import Batch, GeneratorNetwork, Given, Losses, Setting
 
 __all__ = ["CaloGAN", "CaloGANConfig", "CaloGANDiscriminator", "CaloGANGenerator"]
 
@@ -135,15 +135,18 @@ class CaloGANGenerator(GeneratorNetwork):
     ) -> None:
         super().__init__()
         self.noise, self.sphere = latent, sphere
-        self.embedding = _embedding(n_classes, latent) if n_classes else None
+        self.embedding = None
+        if n_classes:
+            self.conditions = ("energy", "label")
+            self.embedding = _embedding(n_classes, latent)
         self.streams = nn.ModuleList([GeneratorStream(latent, size) for size in sizes])
         links = list(pairwise(sizes)) if attention else []
         self.resize = nn.ModuleList([Resize(before, after) for before, after in links])
         self.attention = nn.ModuleList([InpaintingAttention(after) for _, after in links])
 
-    def forward(self, z: Tensor, energy: Tensor, label: Tensor) -> Tensor:
+    def forward(self, z: Tensor, given: Given) -> Tensor:
         """Make showers; see :meth:`GeneratorNetwork.forward`."""
-        z = self.scaled(z, energy, label)
+        z = self.scaled(z, given)
         images = [stream(z) for stream in self.streams]
         for i, (resize, attention) in enumerate(zip(self.resize, self.attention, strict=True)):
             images[i + 1] = attention(images[i + 1], resize(images[i]))
@@ -155,11 +158,11 @@ class CaloGANGenerator(GeneratorNetwork):
         for stream in self.streams:
             cast("GeneratorStream", stream).fuse()
 
-    def scaled(self, z: Tensor, energy: Tensor, label: Tensor) -> Tensor:
+    def scaled(self, z: Tensor, given: Given) -> Tensor:
         """Noise times energy and particle, as it goes into the streams: shape (N, noise)."""
         if self.embedding is not None:
-            z = z * self.embedding(label)
-        return noise_times_energy(z, energy, sphere=self.sphere)
+            z = z * self.embedding(given.label)
+        return noise_times_energy(z, given.energy, sphere=self.sphere)
 
 
 class CaloGANDiscriminator(nn.Module):
@@ -278,15 +281,15 @@ class CaloGAN(StreamGAN):
         if not self.config.begin_at_mean:
             return
         z, some = first_conditions(train, self.generator.noise)
-        z = self.generator.scaled(z, some.energy, some.label)
+        z = self.generator.scaled(z, some.given)
         means = torch.split(train.deposits.mean(dim=0) / MEV_PER_GEV, self.discriminator.cells)
         for stream, mean in zip(self.generator.streams, means, strict=True):
             cast("GeneratorStream", stream).begin_at(mean, z)
 
-    def conditions(self, real: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def ask(self, real: Batch, rng: torch.Generator) -> Given:
         """Energies uniform over the range, particles equally likely."""
         label = torch.randint(len(self.setting.particles), (len(real),), generator=rng)
-        return uniform_energies(self.setting, real, rng), label.to(real.label.device)
+        return Given(uniform_energies(self.setting, real, rng), label.to(real.label.device))
 
     def critic_losses(
         self, real: Batch, fake: Batch, rng: torch.Generator
@@ -305,7 +308,11 @@ class CaloGAN(StreamGAN):
                 losses[f"{name}_class"] = CLASS_WEIGHT * functional.cross_entropy(classes, label)
             yield "discriminator", losses
 
-    def generator_loss(self, fake: Batch, rng: torch.Generator) -> Losses:  # noqa: ARG002
+    def generator_losses(
+        self,
+        fake: Batch,
+        rng: torch.Generator,  # noqa: ARG002
+    ) -> Iterator[tuple[str, Losses]]:
         """Pass for Geant4, with the energy that was asked for."""
         logit, classes = self.discriminator(fake.deposits, fake.energy, fake.label)
         total = fake.deposits.sum(dim=1, keepdim=True) / MEV_PER_GEV
@@ -315,7 +322,7 @@ class CaloGAN(StreamGAN):
         }
         if classes is not None:
             losses["class"] = CLASS_WEIGHT * functional.cross_entropy(classes, fake.label)
-        return losses
+        yield "generator", losses
 
     def _some_wrong(self, label: Tensor, rng: torch.Generator) -> Tensor:
         """Labels of which a share is another particle's."""

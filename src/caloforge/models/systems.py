@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["SYSTEMS", "system_type"]
 
+_HERE = "caloforge.models"
 SYSTEMS = {
-    "atlas-vae": ("atlas_vae.system:AtlasVAE", "The ATLAS variational autoencoder."),
-    "calogan": ("calogan:CaloGAN", "CaloGAN: one LAGAN per layer, attention between them."),
-    "lagan": ("lagan.system:LAGAN", "LAGAN: one layer as an image."),
+    "atlas-vae": (f"{_HERE}.atlas_vae.system:AtlasVAE", "The ATLAS variational autoencoder."),
+    "calogan": (f"{_HERE}.calogan:CaloGAN", "CaloGAN: one LAGAN per layer, attention between."),
+    "lagan": (f"{_HERE}.lagan.system:LAGAN", "LAGAN: one layer as an image."),
 }
-"""Where each class is, in this package, and one line about it."""
+"""Where each class is, and one line about it. A new system is a file and a line here."""
 
 
 def system_type(name: str) -> type[System]:
@@ -31,5 +32,5 @@ def system_type(name: str) -> type[System]:
         msg = f"system: {name!r} is none that is trained; {suggestion(name, SYSTEMS)}"
         raise ConfigError(msg)
     module, attribute = SYSTEMS[name][0].split(":")
-    found: type[System] = getattr(import_module(f"caloforge.models.{module}"), attribute)
+    found: type[System] = getattr(import_module(module), attribute)
     return found

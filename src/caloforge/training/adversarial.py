@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
 import torch
@@ -29,51 +29,47 @@ def adversarial_step(
         precision: Context in which losses are computed.
 
     Returns:
-        The terms of the losses, those of the critics as ``"OPTIMIZER/TERM"``.
+        The terms of the losses as ``"OPTIMIZER/TERM"``.
     """
     found: Losses = {}
-    with _frozen(system.generator):
+    with _frozen(system.generator.parameters()):
         for real in _parts(batch, system.critic_steps):
             with torch.no_grad(), precision():
-                fake = _generate(system, real, rng, training=not system.settled_fakes)
-            losses = system.critic_losses(real, fake, rng)
-            while True:
-                with precision():
-                    item = next(losses, None)
-                if item is None:
-                    break
-                name, terms = item
-                _minimise(terms, optimizers[name])
-                found |= {f"{name}/{term}": value.detach() for term, value in terms.items()}
-    others = system.generator, system.average
-    critics = [module for module in system.children() if module not in others]
-    with _frozen(*critics):
+                system.generator.train(not system.settled_fakes)
+                fake = system.make(system.ask(real, rng), rng)
+                system.generator.train()
+            found |= _minimise(system.critic_losses(real, fake, rng), optimizers, precision)
+    with _frozen(_parameters(optimizers[name] for name in system.critics)):
         for _ in range(system.generator_steps):
             with precision():
-                fake = _generate(system, real, rng, training=True)
-                terms = system.generator_loss(fake, rng)
-            _minimise(terms, optimizers["generator"])
-            found |= {f"generator/{term}": value.detach() for term, value in terms.items()}
-    if system.average is not None:
-        system.average.update_parameters(system.generator)
+                fake = system.make(system.ask(real, rng), rng)
+            found |= _minimise(system.generator_losses(fake, rng), optimizers, precision)
     return found
 
 
-def _generate(
-    system: AdversarialSystem, real: Batch, rng: torch.Generator, *, training: bool
-) -> Batch:
-    energy, label = system.conditions(real, rng)
-    z = torch.randn(len(energy), system.generator.noise, generator=rng).to(energy.device)
-    system.generator.train(training)
-    deposits = system.generator(z, energy, label)
-    system.generator.train()
-    return Batch(energy, deposits, label)
+def _minimise(
+    losses: Iterator[tuple[str, Losses]],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    precision: Callable[[], AbstractContextManager[object]],
+) -> Losses:
+    """A step for each loss, made before the next is asked for; the terms, by optimiser."""
+    found: Losses = {}
+    while True:
+        with precision():
+            item = next(losses, None)
+        if item is None:
+            return found
+        name, terms = item
+        optimizers[name].zero_grad(set_to_none=True)
+        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+        optimizers[name].step()
+        found |= {f"{name}/{term}": value.detach() for term, value in terms.items()}
 
 
-def _minimise(terms: Losses, optimizer: torch.optim.Optimizer) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
+def _parameters(optimizers: Iterable[torch.optim.Optimizer]) -> Iterator[torch.nn.Parameter]:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            yield from group["params"]
 
 
 def _parts(batch: Batch, count: int) -> Iterator[Batch]:
@@ -83,18 +79,13 @@ def _parts(batch: Batch, count: int) -> Iterator[Batch]:
 
 
 @contextmanager
-def _frozen(*modules: torch.nn.Module) -> Iterator[None]:
+def _frozen(parameters: Iterable[torch.nn.Parameter]) -> Iterator[None]:
     """Leave out gradients that nothing needs: half of the work of an iteration."""
-    parameters = [
-        parameter
-        for module in modules
-        for parameter in module.parameters()
-        if parameter.requires_grad
-    ]
-    for parameter in parameters:
+    frozen = [parameter for parameter in parameters if parameter.requires_grad]
+    for parameter in frozen:
         parameter.requires_grad_(False)
     try:
         yield
     finally:
-        for parameter in parameters:
+        for parameter in frozen:
             parameter.requires_grad_(True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -13,43 +14,96 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from caloforge.detector import Detector
-from caloforge.errors import ParticleError, TrainingError
-from caloforge.models.system import Batch, Setting
+from caloforge.errors import TrainingError
+from caloforge.models.system import CONDITIONS, Batch, GeneratorNetwork, Given, Setting
 from caloforge.particles import particle_name
 from caloforge.provenance import file_sha256
 from caloforge.random import Purpose, shower_rng
 from caloforge.runtime.card import TrainingRows
-from caloforge.showers import Showers, Split, read_part
+from caloforge.showers import Showers, Split, open_showers, read_part
 
-__all__ = ["TrainingData", "mirror_images"]
+__all__ = ["Mirrors", "TrainingData"]
 
 _PARTS: tuple[Split, ...] = ("train", "validation")
+_AXES = {"phi": 0, "eta": 1}  # x and y, as columns of entry points and directions
+# Train rows beyond this many bytes are kept in a file that is mapped into memory, not in memory.
+_IN_MEMORY = 4 << 30
+
+Order = Callable[[Batch, int, np.random.Generator], NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Mirrors:
+    """The products of the mirror symmetries of a detector, the identity first.
+
+    Attributes:
+        cells: Permutations of the cells: shape (n, n_cells). ``deposits[:, permutation]`` are
+            showers as likely as the original ones, where what they were given is mirrored too.
+        signs: What x and y are multiplied with: shape (n, 2), each 1 or -1.
+    """
+
+    cells: Tensor
+    signs: Tensor
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @classmethod
+    def of(cls, detector: Detector, *, augment: bool = True) -> Mirrors:
+        """Those of a detector.
+
+        Args:
+            detector: A detector.
+            augment: All symmetries; otherwise the identity alone.
+        """
+        symmetries = detector.symmetries if augment else {}
+        cells, signs = [], []
+        for count in range(len(symmetries) + 1):
+            for chosen in combinations(symmetries, count):
+                product = np.arange(detector.n_cells, dtype=np.int64)
+                sign = np.ones(2, dtype=np.float32)
+                for name in chosen:
+                    product = product[symmetries[name]]
+                    sign[_AXES[name]] = -1
+                cells.append(product)
+                signs.append(sign)
+        return cls(torch.from_numpy(np.stack(cells)), torch.from_numpy(np.stack(signs)))
+
+    def seen(self, batch: Batch, mirror: Tensor) -> Batch:
+        """Showers seen in mirrors.
+
+        Args:
+            batch: N showers.
+            mirror: Which mirror for which shower: shape (N,).
+        """
+        if len(self) == 1:
+            return batch
+        deposits = batch.deposits.gather(1, self.cells[mirror])
+        return Batch(batch.given.mirrored(self.signs[mirror]), deposits)
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The train and validation rows of one file per particle.
+    """The train and validation rows of the files of each particle.
 
     Attributes:
         setting: The readout that is filled, the particles, the range of incident energies.
         train: Train rows, on the CPU.
         validation: Validation rows of each particle.
         files: What was read, for the card.
-        mirrors: Permutations of the cells that leave the detector as it is: shape
-            (n_symmetries, n_cells), the identity first.
+        mirrors: What leaves the detector as it is.
     """
 
     setting: Setting
     train: Batch
     validation: tuple[Showers, ...]
     files: tuple[TrainingRows, ...]
-    mirrors: Tensor
+    mirrors: Mirrors
 
     @classmethod
     def load(
         cls,
-        files: Sequence[str | Path],
-        particles: Sequence[str],
+        files: Mapping[str, Sequence[str | Path]],
         readout: Callable[[Detector], Detector] = lambda detector: detector,
         *,
         augment: bool = True,
@@ -57,8 +111,8 @@ class TrainingData:
         """Read the rows to train on and those to choose on; test rows are never read.
 
         Args:
-            files: One file per particle, split into train, validation and test rows.
-            particles: Names of the particles.
+            files: For each particle one file or several, split into train, validation and test
+                rows.
             readout: Gives the part of the files' detector that is to be filled.
             augment: Use the mirror symmetries of the detector.
 
@@ -66,47 +120,72 @@ class TrainingData:
             CaloforgeError: A file is missing, damaged, not split, of another particle, or the files
                 are of different detectors.
         """
-        if len(files) != len(particles) or not files:
-            msg = f"data: got {len(files)} files for {len(particles)} particles, need one for each"
+        names = tuple(particle_name(particle) for particle in files)
+        if not files or not all(files.values()):
+            msg = "data: got no file for a particle, need at least one for each"
             raise TrainingError(msg)
-        names = tuple(particle_name(particle) for particle in particles)
-        if len(set(names)) < len(names):
-            msg = f"particle: got {', '.join(names)}; name each once"
-            raise ParticleError(msg)
-        parts = [
-            [read_part(file, split, name) for file, name in zip(files, names, strict=True)]
-            for split in _PARTS
+        paths = [
+            (name, Path(path))
+            for name, each in zip(names, files.values(), strict=True)
+            for path in each
         ]
-        detector = readout(parts[0][0].detector)
-        for file, part in zip(files, parts[0], strict=True):
-            if not part.detector.same_readout(parts[0][0].detector):
+        rows = _Rows(sum(_count(path) for _, path in paths))
+        validation: dict[str, list[Showers]] = {name: [] for name in names}
+        about = []
+        whole: Detector | None = None
+        for name, path in paths:
+            train, held_out = (read_part(path, split, name) for split in _PARTS)
+            whole = whole or train.detector
+            if not train.detector.same_readout(whole):
                 msg = (
-                    f"data: {file} is of another detector ({part.detector.name!r}) than {files[0]}"
+                    f"data: {path} is of another detector ({train.detector.name!r}) than "
+                    f"{paths[0][1]}"
                 )
                 raise TrainingError(msg)
-        parts = [[each.restricted(detector) for each in part] for part in parts]
-        energies = np.concatenate([part.energy for part in parts[0]])
-        span = float(f"{energies.min():.3g}"), float(f"{energies.max():.3g}")
-        return cls(
-            Setting(detector, names, span),
-            Batch(
-                torch.from_numpy(energies.astype(np.float32)).reshape(-1, 1),
-                torch.from_numpy(np.concatenate([part.deposits for part in parts[0]])),
-                torch.repeat_interleave(torch.tensor([len(part) for part in parts[0]])),
-            ),
-            tuple(parts[1]),
-            tuple(
+            detector = readout(whole)
+            rows.append(train.restricted(detector), names.index(name))
+            validation[name].append(held_out.restricted(detector))
+            about.append(
                 TrainingRows(
-                    file=Path(file).name,
-                    sha256=file_sha256(Path(file)),
-                    rows=len(part),
+                    file=path.name,
+                    sha256=file_sha256(path),
+                    rows=len(train),
                     split="train",
                     source="Geant4",
                 )
-                for file, part in zip(files, parts[0], strict=True)
-            ),
-            torch.from_numpy(mirror_images(detector) if augment else _identity(detector)),
+            )
+        batch = rows.batch()
+        ends = batch.energy.min().item(), batch.energy.max().item()
+        span = float(f"{ends[0]:.3g}"), float(f"{ends[1]:.3g}")
+        return cls(
+            Setting(detector, names, span),
+            batch,
+            tuple(Showers.concatenate(validation[name]) for name in names),
+            tuple(about),
+            Mirrors.of(detector, augment=augment),
         )
+
+    @property
+    def validation_batch(self) -> Batch:
+        """The validation rows of all particles, as training sees showers."""
+        rows = _Rows(sum(map(len, self.validation)))
+        for label, part in enumerate(self.validation):
+            rows.append(part, label)
+        return rows.batch()
+
+    def require(self, generator: GeneratorNetwork, system: str) -> None:
+        """Refuse data that do not say what a generator is to be told.
+
+        Raises:
+            TrainingError: The files have no entry points or directions, and it asks for them.
+        """
+        for name in CONDITIONS:
+            if name in generator.conditions and getattr(self.train.given, name) is None:
+                msg = (
+                    f"data: has no {name}, which {system} is told; make showers that have it "
+                    "(caloforge geant4 --spread, --theta, --phi)"
+                )
+                raise TrainingError(msg)
 
     def batches_per_epoch(self, size: int) -> int:
         """Number of whole batches of an epoch: what is left over waits for another order.
@@ -119,47 +198,85 @@ class TrainingData:
             raise TrainingError(msg)
         return len(self.train) // size
 
-    def batches(self, seed: int, epoch: int, size: int, *, skip: int = 0) -> Iterator[Batch]:
+    def batches(
+        self, seed: int, epoch: int, size: int, *, order: Order | None = None, skip: int = 0
+    ) -> Iterator[Batch]:
         """The batches of an epoch: a function of the seed and the epoch alone.
 
         Args:
             seed: Seed of the training.
             epoch: Counts from 0.
             size: Showers of a batch.
+            order: Gives the rows of an epoch in order; by default all, shuffled.
             skip: Batches at the beginning to leave out.
+
+        Raises:
+            TrainingError: The order is not of as many rows as there are.
         """
+        n = len(self.train)
         rng = shower_rng(seed, epoch, Purpose.ORDER)
-        order = torch.from_numpy(rng.permutation(len(self.train)))
-        mirror = torch.from_numpy(rng.integers(len(self.mirrors), size=len(self.train)))
+        found = rng.permutation(n) if order is None else order(self.train, epoch, rng)
+        if found.shape != (n,) or found.min(initial=0) < 0 or found.max(initial=0) >= n:
+            msg = f"order: has shape {found.shape}, must be {n} rows of the {n} that there are"
+            raise TrainingError(msg)
+        rows_of_epoch = torch.from_numpy(found)
+        mirror = torch.from_numpy(rng.integers(len(self.mirrors), size=n))
         for i in range(skip, self.batches_per_epoch(size)):
-            rows = order[i * size : (i + 1) * size]
-            batch = self.train[rows]
-            if len(self.mirrors) > 1:
-                cells = batch.deposits.gather(1, self.mirrors[mirror[rows]])
-                batch = replace(batch, deposits=cells)
-            yield batch
+            rows = rows_of_epoch[i * size : (i + 1) * size]
+            yield self.mirrors.seen(self.train[rows], mirror[rows])
 
 
-def mirror_images(detector: Detector) -> NDArray[np.int64]:
-    """All products of the detector's mirror symmetries, the identity first.
+class _Rows:
+    """Showers of several files, one behind the other, as a batch on the CPU.
 
-    Args:
-        detector: A detector.
-
-    Returns:
-        Permutations of the cells, shape (n, n_cells): ``deposits[:, permutation]`` are showers as
-        likely as the original ones, where particles enter at the centre, perpendicular.
+    What is large, the deposits, is put at once where it is to stay: in memory, or in a file that is
+    mapped into it.
     """
-    mirrors = list(detector.symmetries.values())
-    found = [_identity(detector)[0]]
-    for count in range(1, len(mirrors) + 1):
-        for chosen in combinations(mirrors, count):
-            product = found[0]
-            for permutation in chosen:
-                product = product[permutation]
-            found.append(product)
-    return np.stack(found)
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._filled = 0
+        self._deposits: NDArray[np.float32] | None = None
+        self._labels: list[NDArray[np.int64]] = []
+        self._arrays: dict[str, list[NDArray[np.float64] | None]] = {
+            "energy": [],
+            "entry_point": [],
+            "direction": [],
+        }
+
+    def append(self, showers: Showers, label: int) -> None:
+        if self._deposits is None:
+            self._deposits = _room(self._count, showers.detector.n_cells)
+        self._deposits[self._filled : self._filled + len(showers)] = showers.deposits
+        self._filled += len(showers)
+        self._labels.append(np.full(len(showers), label))
+        for name, parts in self._arrays.items():
+            parts.append(getattr(showers, name))
+
+    def batch(self) -> Batch:
+        energy, entry_point, direction = map(_joined, self._arrays.values())
+        labels = torch.from_numpy(np.concatenate(self._labels))
+        assert energy is not None  # noqa: S101
+        assert self._deposits is not None  # noqa: S101
+        given = Given(energy.reshape(-1, 1), labels, entry_point, direction)
+        return Batch(given, torch.from_numpy(self._deposits))
 
 
-def _identity(detector: Detector) -> NDArray[np.int64]:
-    return np.arange(detector.n_cells, dtype=np.int64)[None]
+def _count(path: Path) -> int:
+    with open_showers(path) as file:
+        return file.split_counts.get("train", 0)
+
+
+def _joined(parts: Sequence[NDArray[np.float64] | None]) -> Tensor | None:
+    """What all parts have; None where one has it not."""
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    return torch.from_numpy(np.concatenate(known).astype(np.float32))
+
+
+def _room(count: int, cells: int) -> NDArray[np.float32]:
+    if 4 * count * cells <= _IN_MEMORY:
+        return np.empty((count, cells), dtype=np.float32)
+    with tempfile.TemporaryFile() as file:  # its room is free again once nothing maps it
+        return np.memmap(file, dtype=np.float32, mode="w+", shape=(count, cells))

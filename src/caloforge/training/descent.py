@@ -1,4 +1,4 @@
-"""The variational loop: one loss, one optimiser."""
+"""Descent: one loss, one optimiser. Autoencoders, flows, flow matching, distillation."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from caloforge.models.system import Batch, Losses, LossSystem
 
 __all__ = ["descent_step"]
 
-_LARGEST_GRADIENT = 10.0
-
 
 def descent_step(
     system: LossSystem,
@@ -21,7 +19,7 @@ def descent_step(
     rng: torch.Generator,
     precision: Callable[[], AbstractContextManager[object]],
 ) -> Losses:
-    """One iteration: a step down the gradient of the loss, whose norm is cut at 10.
+    """One iteration: a step down the gradient of the loss, whose norm is cut.
 
     Args:
         system: What is trained, in training mode.
@@ -38,6 +36,6 @@ def descent_step(
     optimizer = optimizers["model"]
     optimizer.zero_grad(set_to_none=True)
     torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(system.parameters(), _LARGEST_GRADIENT)
+    torch.nn.utils.clip_grad_norm_(system.parameters(), system.largest_gradient)
     optimizer.step()
     return {name: value.detach() for name, value in terms.items()}

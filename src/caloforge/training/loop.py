@@ -16,25 +16,25 @@ from typing import Any
 import numpy as np
 import torch
 
-from caloforge.errors import TrainingError
-from caloforge.models.system import AdversarialSystem, Batch, Losses, LossSystem
+from caloforge.errors import CaloforgeError, TrainingError
+from caloforge.models.system import Losses, System
 from caloforge.models.systems import system_type
 from caloforge.random import Purpose, shower_words
-from caloforge.training.adversarial import adversarial_step
 from caloforge.training.checkpoint import load_checkpoint, save_checkpoint
 from caloforge.training.curve import draw_curve
 from caloforge.training.data import TrainingData
-from caloforge.training.descent import descent_step
 from caloforge.training.recipe import Recipe
-from caloforge.training.run import Run
-from caloforge.training.selection import Criterion, sample, score
+from caloforge.training.run import Run, find_teacher
+from caloforge.training.selection import Criterion, sample, score, validation_loss
+from caloforge.training.steps import find_step
 
 __all__ = ["Progress", "train"]
 
 Progress = Callable[[float, str], None]
 """Called with the fraction that is done and a line on how it goes."""
 
-_ALWAYS: tuple[Criterion, ...] = ("energy-chi2", "frechet")  # the others take seconds
+# Measured at each look where showers are made in seconds; the others take seconds themselves.
+_ALWAYS: tuple[Criterion, ...] = ("energy-chi2", "frechet")
 _COLLAPSED = 0.5
 _PATIENCE = 10
 
@@ -96,20 +96,41 @@ def train(
     """
     device = _device(recipe.device)
     system_class = system_type(recipe.system)
+    config = recipe.config
     data = TrainingData.load(
         recipe.data,
-        recipe.particles,
-        lambda detector: system_class.readout(recipe.config, detector),
+        lambda detector: system_class.readout(config, detector),
         augment=recipe.augment,
     )
+    teacher = find_teacher(recipe, data.setting)
+    parents = () if teacher is None else (teacher.parent,)
     folder = Path(output)
     if resume and folder.exists():
         run = Run.open(folder)
-        run.check_same(recipe, data.files)
+        run.check_same(recipe, data.files, parents)
     else:
-        run = Run.create(folder, recipe, data.setting, data.files)
+        run = Run.create(folder, recipe, data.setting, data.files, parents)
     with run.lock(), _threads(recipe.threads), torch.random.fork_rng(), _signals() as stopped:
-        _Training(run, recipe, data, device, progress, stopped, tensorboard=tensorboard).go()
+        run.write_state("running")
+        try:
+            training = _Training(
+                run,
+                recipe,
+                data,
+                device,
+                progress,
+                stopped,
+                teacher=None if teacher is None else teacher.load_best(),
+                tensorboard=tensorboard,
+            )
+            training.go()
+        except CaloforgeError as error:
+            run.write_state("failed", str(error))
+            raise
+        except KeyboardInterrupt:
+            run.write_state("stopped")
+            raise
+        run.write_state("done")
     return run
 
 
@@ -123,15 +144,21 @@ class _Training:
         progress: Progress,
         stopped: Callable[[], bool],
         *,
+        teacher: System | None,
         tensorboard: bool,
     ) -> None:
         self.run, self.recipe, self.data, self.device = run, recipe, data, device
         self.progress, self.stopped = progress, stopped
+        self.config, self.criterion = recipe.config, recipe.criterion
         self.state = _State()
         torch.manual_seed(_seed(recipe.seed, 0, Purpose.INITIALISATION))
         self.system = run.build()
+        data.require(self.system.generator, recipe.system)
         self.system.prepare(data.train)
+        if teacher is not None:
+            self.system.learn_from(teacher.to(device))
         self.system.to(device)
+        self.train_step = find_step(self.system)
         self.optimizers = self.system.optimizers()
         self.rates = {
             name: [group["lr"] for group in optimizer.param_groups]
@@ -144,15 +171,15 @@ class _Training:
                 log.truncate(self.state.log_size)
         else:
             run.metrics.write_bytes(b"")
-        rounds = self.system.critic_steps if isinstance(self.system, AdversarialSystem) else 1
-        self.step_size = recipe.config.batch_size * rounds
+        self.step_size = self.config.batch_size * self.system.batches_per_step
         self.steps = data.batches_per_epoch(self.step_size)
+        self.held_out = data.validation_batch if self.criterion == "loss" else None
         self.started = time.monotonic() - self.state.seconds
         self.saved = time.monotonic()
         self.boards = _board(run.folder / "tensorboard") if tensorboard else None
 
     def go(self) -> None:
-        epochs = self.recipe.config.epochs
+        epochs = self.config.epochs
         if self.state == _State():
             self.save()
         while self.state.epoch < epochs and not self.out_of_time():
@@ -160,22 +187,37 @@ class _Training:
             last = self.state.epoch == epochs or self.out_of_time()
             if self.state.epoch % self.recipe.validate_every == 0 or last:
                 self.validate()
-            if last or time.monotonic() - self.saved > self.recipe.checkpoint_every:
+            if time.monotonic() - self.saved > self.recipe.checkpoint_every:
                 self.save()
-        draw_curve(self.run.curve, self.run.records("validation"), self.recipe.choose_by)
+        # Always, as time can run out anywhere in the loop.
+        self.save()
+        draw_curve(self.run.curve, self.run.records("validation"), self.criterion)
         self.progress(1.0, self.text())
 
     def epoch(self) -> None:
         """Train through the rest of an epoch."""
         state = self.state
         self.system.train()
-        batches = self.data.batches(self.recipe.seed, state.epoch, self.step_size, skip=state.batch)
+        batches = self.data.batches(
+            self.recipe.seed,
+            state.epoch,
+            self.step_size,
+            order=self.system.order,
+            skip=state.batch,
+        )
         for batch in batches:
             step = state.epoch * self.steps + state.batch
             self.learning_rates(step)
             seed = _seed(self.recipe.seed, step, Purpose.TRAINING)
             torch.manual_seed(seed)  # what a layer draws by itself, such as dropout
-            losses = self.step(_to(batch, self.device), torch.Generator().manual_seed(seed))
+            losses = self.train_step(
+                self.system,
+                batch.to(self.device),
+                self.optimizers,
+                torch.Generator().manual_seed(seed),
+                self.precision,
+            )
+            self.system.update_average()
             for name, value in _numbers(losses, self.run, step).items():
                 state.sums[name] = state.sums.get(name, 0.0) + value
             state.batch += 1
@@ -189,42 +231,27 @@ class _Training:
         state.epoch, state.batch, state.sums = state.epoch + 1, 0, {}
         self.log("epoch", **means)
 
-    def step(self, batch: Batch, rng: torch.Generator) -> Losses:
-        system = self.system
-        if isinstance(system, AdversarialSystem):
-            return adversarial_step(system, batch, self.optimizers, rng, self.precision)
-        if isinstance(system, LossSystem):
-            return descent_step(system, batch, self.optimizers, rng, self.precision)
-        msg = f"system: there is no loop for {type(system).__name__}"
-        raise TrainingError(msg)
-
     def precision(self) -> AbstractContextManager[object]:
         if self.recipe.precision == "float32":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def learning_rates(self, step: int) -> None:
-        factor = self.system.schedule(step / (self.steps * self.recipe.config.epochs))
+        factor = self.system.schedule(step / (self.steps * self.config.epochs))
         for name, optimizer in self.optimizers.items():
             for group, rate in zip(optimizer.param_groups, self.rates[name], strict=True):
                 group["lr"] = rate * factor
 
     def validate(self) -> None:
         """Look at the validation rows, and keep this epoch if it is the best so far."""
-        state = self.state
-        generated = [
-            sample(self.system.sampler, like, label, seed=self.recipe.seed)
-            for label, like in enumerate(self.data.validation)
-        ]
-        criteria = tuple(dict.fromkeys((*_ALWAYS, self.recipe.choose_by)))
-        values = score(self.data.validation, generated, criteria, seed=self.recipe.seed)
-        distinct = min(len(np.unique(part, axis=0)) / len(part) for part in generated)
-        value = values[self.recipe.choose_by]
-        self.log("validation", distinct=distinct, **values)
+        state, looked = self.state, self.look()
+        value = looked[self.criterion]
+        distinct = looked.get("distinct", 1.0)
+        self.log("validation", **looked)
         if value < state.best or not state.best_epoch:
             state.best = value if math.isfinite(value) else math.inf
             state.best_epoch = state.epoch
-            save_checkpoint(self.run.best, self.system, {"epoch": state.epoch, **values})
+            save_checkpoint(self.run.best, self.system, {"epoch": state.epoch, **looked})
         state.collapsed = state.collapsed + 1 if distinct < _COLLAPSED else 0
         if state.collapsed >= _PATIENCE:
             msg = (
@@ -233,6 +260,25 @@ class _Training:
                 f"best was epoch {state.best_epoch}; lower its learning rate, or take another seed"
             )
             raise TrainingError(msg)
+
+    def look(self) -> dict[str, float]:
+        """The criteria; of showers too, unless they take long and nothing is chosen by them."""
+        found: dict[str, float] = {}
+        if self.held_out is not None:
+            found["loss"] = validation_loss(self.system, self.held_out, seed=self.recipe.seed)
+        sampler = self.system.sampler
+        criteria = _ALWAYS if sampler.quick else ()
+        criteria = tuple(dict.fromkeys((*criteria, self.criterion)))
+        criteria = tuple(name for name in criteria if name != "loss")
+        if not criteria:
+            return found
+        generated = [
+            sample(sampler, like, label, seed=self.recipe.seed)
+            for label, like in enumerate(self.data.validation)
+        ]
+        distinct = min(len(np.unique(part, axis=0)) / len(part) for part in generated)
+        values = score(self.data.validation, generated, criteria, seed=self.recipe.seed)
+        return {**found, "distinct": distinct, **values}
 
     def log(self, kind: str, **values: float) -> None:
         seconds = round(time.monotonic() - self.started, 2)
@@ -257,7 +303,7 @@ class _Training:
 
     def tick(self) -> None:
         state = self.state
-        steps = (state.epoch * self.steps + state.batch) / (self.recipe.config.epochs * self.steps)
+        steps = (state.epoch * self.steps + state.batch) / (self.config.epochs * self.steps)
         budget = self.recipe.budget
         spent = 0.0 if budget is None else (time.monotonic() - self.started) / budget
         self.progress(min(1.0, max(steps, spent)), self.text())
@@ -267,7 +313,7 @@ class _Training:
     def text(self) -> str:
         state = self.state
         losses = " ".join(f"{k} {v / state.batch:.3g}" for k, v in state.sums.items() if v)
-        best = f"best {self.recipe.choose_by} {state.best:.3g} (epoch {state.best_epoch})"
+        best = f"best {self.criterion} {state.best:.3g} (epoch {state.best_epoch})"
         return f"epoch {state.epoch + 1} {losses}" + (f" {best}" if state.best_epoch else "")
 
 
@@ -285,10 +331,6 @@ def _numbers(losses: Losses, run: Run, step: int) -> dict[str, float]:
 
 def _seed(seed: int, index: int, purpose: Purpose) -> int:
     return int(shower_words(seed, index, purpose, 1)[0])
-
-
-def _to(batch: Batch, device: torch.device) -> Batch:
-    return Batch(batch.energy.to(device), batch.deposits.to(device), batch.label.to(device))
 
 
 def _device(name: str) -> torch.device:

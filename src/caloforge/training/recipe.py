@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -18,7 +18,7 @@ from caloforge.models.systems import system_type
 from caloforge.particles import particle_name
 from caloforge.training.selection import Criterion
 
-__all__ = ["Recipe", "recipe_names"]
+__all__ = ["Recipe", "files_by_particle", "recipe_names"]
 
 _OPTIONS = ("seed", "budget", "choose_by", "validate_every", "augment", "precision")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
@@ -35,6 +35,12 @@ def _seconds(value: object) -> object:
     return value
 
 
+def _several(value: object) -> object:
+    """One file may be written without a list around it."""
+    return (value,) if isinstance(value, str | Path) else value
+
+
+Files = Annotated[tuple[Path, ...], BeforeValidator(_several), Field(min_length=1)]
 Time = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
 
 
@@ -45,12 +51,13 @@ class Recipe(BaseModel):
         system: Name of the system.
         preset: Named configuration of the system that ``settings`` change.
         settings: Settings of the system that differ from the preset.
-        particles: Particles to make showers of.
-        data: One file of Geant4 showers for each.
+        data: Files of Geant4 showers of each particle to make showers of.
+        teacher: Run of the system that this one learns from, for one that does.
         seed: Seed of everything that is random.
         budget: Wall-clock time after which training ends with the best epoch, seconds; None for
             all epochs.
-        choose_by: What the best epoch is the smallest of, on validation rows.
+        choose_by: What the best epoch is the smallest of, on validation rows; None for what the
+            system says.
         validate_every: Epochs between two looks at the validation rows.
         checkpoint_every: Seconds between two checkpoints.
         augment: Use the mirror symmetries of the detector.
@@ -64,11 +71,11 @@ class Recipe(BaseModel):
     system: str
     preset: str = "cpu"
     settings: dict[str, Any] = Field(default_factory=dict)
-    particles: tuple[Annotated[str, BeforeValidator(particle_name)], ...] = Field(min_length=1)
-    data: tuple[Path, ...] = Field(min_length=1)
+    data: dict[Annotated[str, BeforeValidator(particle_name)], Files] = Field(min_length=1)
+    teacher: Path | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     budget: Time | None = None
-    choose_by: Criterion = "energy-chi2"
+    choose_by: Criterion | None = None
     validate_every: Annotated[int, Field(ge=1)] = 1
     checkpoint_every: Time = 120.0
     augment: bool = True
@@ -122,6 +129,16 @@ class Recipe(BaseModel):
         return cls.parse({**content, **changes, "settings": settings})
 
     @property
+    def particles(self) -> tuple[str, ...]:
+        """Particles to make showers of."""
+        return tuple(self.data)
+
+    @property
+    def criterion(self) -> Criterion:
+        """What the best epoch is the smallest of: what was asked for, or what the system says."""
+        return self.choose_by or cast("Criterion", system_type(self.system).choose_by)
+
+    @property
     def config(self) -> SystemConfig:
         """The configuration of the system.
 
@@ -139,11 +156,17 @@ class Recipe(BaseModel):
         }
         for key in _OPTIONS:
             value = getattr(self, key)
-            if value != type(self).model_fields[key].default:
+            default = type(self).model_fields[key].default
+            if key == "choose_by":
+                default = system_type(self.system).choose_by
+            if value not in (None, default):
                 changed[key] = f"{value:g}s" if key == "budget" else value
         words = ["caloforge", "train", self.system, "--preset", self.preset]
-        for particle, file in zip(self.particles, self.data, strict=False):
-            words += ["--particle", particle, "--data", file.name]
+        for particle, files in self.data.items():
+            for file in files:
+                words += ["--particle", particle, "--data", file.name]
+        if self.teacher is not None:
+            words += ["--teacher", self.teacher.name]
         for key, value in changed.items():
             option = key.replace("_", "-")
             if isinstance(value, bool):
@@ -157,6 +180,36 @@ class Recipe(BaseModel):
         """The text of a recipe file."""
         text: str = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
         return text
+
+
+def files_by_particle(
+    particles: Sequence[str], files: Sequence[Path]
+) -> dict[str, tuple[Path, ...]]:
+    """Files of showers by particle, from two lists as they are written on the command line.
+
+    Args:
+        particles: One for each file, in order, or one for all of them.
+        files: Files of showers.
+
+    Raises:
+        ConfigError: There are as many of neither.
+
+    Examples:
+        >>> files_by_particle(["e+"], [Path("a.h5"), Path("b.h5")])["e+"]
+        (PosixPath('a.h5'), PosixPath('b.h5'))
+    """
+    if len(particles) == 1:
+        particles = list(particles) * len(files)
+    if len(particles) != len(files) or not files:
+        msg = (
+            f"data: got {len(files)} files for {len(particles)} particles; name one particle for "
+            "each file, in order, or one for all"
+        )
+        raise ConfigError(msg)
+    found: dict[str, tuple[Path, ...]] = {}
+    for particle, file in zip(particles, files, strict=True):
+        found[particle] = (*found.get(particle, ()), file)
+    return found
 
 
 def recipe_names() -> list[str]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 from filelock import FileLock, Timeout
@@ -21,16 +21,33 @@ from caloforge.detector import detector_from_json, detector_to_json
 from caloforge.errors import OutputError, TrainingError
 from caloforge.models.system import Setting, System
 from caloforge.models.systems import system_type
+from caloforge.provenance import file_sha256
 from caloforge.runtime.card import TrainingRows
 from caloforge.training.checkpoint import load_checkpoint, read_state
 from caloforge.training.recipe import Recipe
 from caloforge.version import __version__
 
-__all__ = ["Run"]
+__all__ = ["Parent", "Run", "State", "find_teacher"]
 
 _ABOUT = "run.json"
+_LOCK = ".lock"
 _PACKAGES = ("h5py", "numpy", "safetensors", "torch")
+_STATE = "state.json"
 _MAY_CHANGE = ("budget", "checkpoint_every", "threads", "device")
+
+State = Literal["new", "running", "stopped", "done", "failed"]
+
+
+class Parent(NamedTuple):
+    """A trained system that another learnt from.
+
+    Attributes:
+        system: Its name.
+        sha256: Of its best epoch.
+    """
+
+    system: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -43,6 +60,7 @@ class Run:
         setting: What the system is trained for.
         training: The rows that it learns from.
         environment: Versions, system, processor.
+        parents: The trained systems that it learns from.
     """
 
     folder: Path
@@ -50,6 +68,7 @@ class Run:
     setting: Setting
     training: tuple[TrainingRows, ...]
     environment: Mapping[str, Any]
+    parents: tuple[Parent, ...] = ()
 
     @property
     def checkpoint(self) -> Path:
@@ -78,7 +97,12 @@ class Run:
 
     @classmethod
     def create(
-        cls, folder: Path, recipe: Recipe, setting: Setting, training: tuple[TrainingRows, ...]
+        cls,
+        folder: Path,
+        recipe: Recipe,
+        setting: Setting,
+        training: tuple[TrainingRows, ...],
+        parents: tuple[Parent, ...] = (),
     ) -> Run:
         """Begin a run in a new folder.
 
@@ -90,9 +114,15 @@ class Run:
             msg = f"output {folder}: exists already; go on with it (--resume) or choose another"
             raise OutputError(msg)
         # With all settings: a preset may change from version to version.
-        full = recipe.model_copy(update={"settings": recipe.config.model_dump(mode="json")})
-        run = cls(folder, full, setting, training, _environment(recipe))
+        full = recipe.model_copy(
+            update={
+                "settings": recipe.config.model_dump(mode="json"),
+                "choose_by": recipe.criterion,
+            }
+        )
+        run = cls(folder, full, setting, training, _environment(recipe), parents)
         folder.mkdir()
+        run.write_state("new")
         write_text(folder / "recipe.yaml", recipe.to_yaml())
         write_text(folder / _ABOUT, json.dumps(run.about(), indent=1) + "\n")
         return run
@@ -118,6 +148,7 @@ class Run:
                 ),
                 tuple(TrainingRows.model_validate(item) for item in about["training"]),
                 about["environment"],
+                tuple(Parent(**item) for item in about["parents"]),
             )
         except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
             msg = f"run {folder}: is no folder of a training ({_ABOUT}: {error})"
@@ -149,9 +180,66 @@ class Run:
             },
             "training": [item.model_dump(mode="json") for item in self.training],
             "environment": dict(self.environment),
+            "parents": [item._asdict() for item in self.parents],
         }
 
-    def check_same(self, recipe: Recipe, training: tuple[TrainingRows, ...]) -> None:
+    @property
+    def state(self) -> State:
+        """How far it is: what the last process that trained here said of it.
+
+        A process that was killed could not say so: if it was ``"running"`` and none is training
+        here now, it is ``"stopped"``. On file systems without locks across machines, ask whoever
+        started it.
+        """
+        state: State = self._read_state()["state"]
+        if state != "running":
+            return state
+        lock = FileLock(self.folder / _LOCK)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            return "running"
+        lock.release()
+        return "stopped"
+
+    @property
+    def problem(self) -> str:
+        """Why it failed, in a sentence; empty unless it did."""
+        return str(self._read_state()["problem"])
+
+    def write_state(self, state: State, problem: str = "") -> None:
+        """Say how far it is.
+
+        Raises:
+            OutputError: The folder cannot be written.
+        """
+        about = {"state": state, "problem": problem}
+        write_text(self.folder / _STATE, json.dumps(about) + "\n")
+
+    def _read_state(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.folder / _STATE).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            msg = f"run {self.folder}: is no folder of a training ({_STATE}: {error})"
+            raise TrainingError(msg) from None
+        return found
+
+    @property
+    def parent(self) -> Parent:
+        """What a system that learns from this one says of it.
+
+        Raises:
+            TrainingError: No epoch has ended yet.
+        """
+        self._check_best()
+        return Parent(self.recipe.system, file_sha256(self.best))
+
+    def check_same(
+        self,
+        recipe: Recipe,
+        training: tuple[TrainingRows, ...],
+        parents: tuple[Parent, ...] = (),
+    ) -> None:
         """Refuse to go on with other settings or other data.
 
         Raises:
@@ -160,8 +248,12 @@ class Run:
         if [item.sha256 for item in training] != [item.sha256 for item in self.training]:
             msg = f"run {self.folder}: began with other data files; give the same, or begin anew"
             raise TrainingError(msg)
-        free = set(_MAY_CHANGE) | {"data", "preset", "settings"}
+        if parents != self.parents:
+            msg = f"run {self.folder}: began with another teacher; give the same, or begin anew"
+            raise TrainingError(msg)
+        free = set(_MAY_CHANGE) | {"data", "preset", "settings", "teacher", "choose_by"}
         before, now = (each.model_dump(exclude=free) for each in (self.recipe, recipe))
+        before["choose_by"], now["choose_by"] = self.recipe.criterion, recipe.criterion
         before |= self.recipe.config.model_dump()
         now |= recipe.config.model_dump() if recipe.system == self.recipe.system else {}
         for key, value in before.items():
@@ -215,7 +307,7 @@ class Run:
         Raises:
             OutputError: One does already.
         """
-        lock = FileLock(self.folder / ".lock")
+        lock = FileLock(self.folder / _LOCK)
         try:
             lock.acquire(blocking=False)
         except Timeout:
@@ -230,6 +322,34 @@ class Run:
         if not self.best.exists():
             msg = f"run {self.folder}: no epoch has been looked at yet; train longer"
             raise TrainingError(msg)
+
+
+def find_teacher(recipe: Recipe, setting: Setting) -> Run | None:
+    """The run of the teacher that a recipe names; None for a system that has none.
+
+    Raises:
+        TrainingError: It is missing, not needed, of another system, or was trained for another
+            detector, other particles or other energies.
+    """
+    wanted = system_type(recipe.system).teacher_type
+    if wanted is None and recipe.teacher is None:
+        return None
+    if wanted is None or recipe.teacher is None:
+        what = "learns from none; leave it out" if wanted is None else "needs one; name its run"
+        msg = f"teacher: {recipe.system} {what} (--teacher)"
+        raise TrainingError(msg)
+    run = Run.open(recipe.teacher)
+    theirs, where = run.setting, f"teacher: {run.folder}"
+    if not issubclass(system_type(run.recipe.system), wanted):
+        msg = f"{where} is of {run.recipe.system}, which {recipe.system} does not learn from"
+        raise TrainingError(msg)
+    if not theirs.detector.same_readout(setting.detector):
+        msg = f"{where} fills {theirs.detector.name!r}, not {setting.detector.name!r}"
+        raise TrainingError(msg)
+    if theirs.particles != setting.particles:
+        msg = f"{where} is of {', '.join(theirs.particles)}, not of {', '.join(setting.particles)}"
+        raise TrainingError(msg)
+    return run
 
 
 def _environment(recipe: Recipe) -> dict[str, Any]:

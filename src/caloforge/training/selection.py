@@ -8,26 +8,29 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from caloforge.errors import ShowersError
+from caloforge.errors import ShowersError, TrainingError
 from caloforge.evaluation.classifiers.trees import trees_test
 from caloforge.evaluation.distances.energy_chi2 import fastcalogan_energy_chi2
 from caloforge.evaluation.distances.physics import gaussian_frechet
 from caloforge.evaluation.distances.table import compare_observables
 from caloforge.evaluation.features.calochallenge import high_level
-from caloforge.models.system import GeneratorNetwork
-from caloforge.random import Purpose, shower_rng
+from caloforge.models.system import Batch, GeneratorNetwork, Given, System
+from caloforge.random import Purpose, shower_rng, shower_words
 from caloforge.showers import Showers
 
-__all__ = ["Criterion", "sample", "score"]
+__all__ = ["Criterion", "sample", "score", "validation_loss"]
 
-Criterion = Literal["energy-chi2", "frechet", "separation", "trees"]
+Criterion = Literal["energy-chi2", "frechet", "separation", "trees", "loss"]
+"""What the best epoch is the smallest of. All but ``"loss"``, the sum of the system's losses on
+validation rows, are taken from showers that are made at the energies of these."""
+
 _BLOCK = 512
 
 
@@ -48,21 +51,57 @@ def sample(
     """
     device = next(generator.parameters()).device
     rng = shower_rng(seed, label, Purpose.VALIDATION)
-    energy = torch.from_numpy(like.energy.astype(np.float32)).reshape(-1, 1)
+    given = Given(
+        _tensor(like.energy.reshape(-1, 1)),
+        torch.full((len(like),), label),
+        _tensor(like.entry_point),
+        _tensor(like.direction),
+    )
     noise = torch.from_numpy(rng.standard_normal((len(like), generator.noise), dtype=np.float32))
     training = generator.training
     generator.eval()
     with torch.inference_mode():
         parts = [
-            generator(
-                noise[i : i + _BLOCK].to(device),
-                energy[i : i + _BLOCK].to(device),
-                torch.full((len(energy[i : i + _BLOCK]),), label, device=device),
-            ).cpu()
-            for i in range(0, len(like), _BLOCK)
+            generator(noise[rows].to(device), given[rows].to(device)).cpu()
+            for rows in _blocks(len(like))
         ]
     generator.train(training)
     return torch.cat(parts).float().numpy()
+
+
+def validation_loss(system: System, rows: Batch, *, seed: int) -> float:
+    """The sum of the losses of a system on validation rows: the mean over the rows.
+
+    Args:
+        system: Is put into evaluation mode for as long as this takes.
+        rows: Validation rows.
+        seed: Seed of what the loss draws; the same at each look.
+
+    Raises:
+        TrainingError: The system has no such loss.
+    """
+    device = next(system.parameters()).device
+    rng = torch.Generator().manual_seed(int(shower_words(seed, 0, Purpose.VALIDATION, 1)[0]))
+    training = system.training
+    system.eval()
+    total = 0.0
+    with torch.inference_mode():
+        for part in _blocks(len(rows)):
+            losses = system.validation_losses(rows[part].to(device), rng)
+            if losses is None:
+                msg = f"choose_by: {system.config.system} has no loss on validation rows"
+                raise TrainingError(msg)
+            total += len(rows[part]) * float(sum(value.item() for value in losses.values()))
+    system.train(training)
+    return total / len(rows)
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(i, min(i + _BLOCK, count)) for i in range(0, count, _BLOCK))
+
+
+def _tensor(values: NDArray[np.float64] | None) -> Any:
+    return None if values is None else torch.from_numpy(values.astype(np.float32))
 
 
 def score(

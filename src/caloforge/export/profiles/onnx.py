@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from caloforge.atomic import replacing
 from caloforge.errors import ExportError
-from caloforge.models.system import GeneratorNetwork
+from caloforge.models.system import GeneratorNetwork, Given
 from caloforge.random import Purpose, Streams
 from caloforge.runtime.onnx import DEPOSITS, ENERGY, NOISE
 
@@ -91,7 +91,7 @@ class _Exported(nn.Module):
 
     def forward(self, z: Tensor, energy: Tensor) -> Tensor:
         label = torch.full((z.shape[0],), self.label, dtype=torch.int64)
-        deposits: Tensor = self.generator(z, energy, label)
+        deposits: Tensor = self.generator(z, Given(energy, label))
         return deposits
 
 

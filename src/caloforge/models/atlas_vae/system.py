@@ -45,7 +45,7 @@ from caloforge.models.atlas_vae.forms import CellsForm, DrawnForm, Form, LayersF
 from caloforge.models.blocks.coupling import CouplingFlow
 from caloforge.models.config import Positive, SystemConfig
 from caloforge.models.dense import DenseGraph, DenseInput, DenseStack
-from caloforge.models.system import Batch, GeneratorNetwork, Losses, LossSystem, Setting
+from caloforge.models.system import Batch, GeneratorNetwork, Given, Losses, LossSystem, Setting
 from caloforge.preprocess import Condition
 
 __all__ = ["AtlasVAE", "AtlasVAEConfig", "AtlasVAEGenerator"]
@@ -186,6 +186,8 @@ class AtlasVAEGenerator(GeneratorNetwork):
             setting: What is filled.
         """
         super().__init__()
+        if len(setting.particles) > 1:
+            self.conditions = ("energy", "label")
         self.condition = Condition(
             setting.energy_range, len(setting.particles), scale=config.condition
         )
@@ -205,14 +207,14 @@ class AtlasVAEGenerator(GeneratorNetwork):
             normalised=len(config.decoder) - 1 if config.batch_norm else 0,
         )
 
-    def forward(self, z: Tensor, energy: Tensor, label: Tensor) -> Tensor:
+    def forward(self, z: Tensor, given: Given) -> Tensor:
         """Make showers; see :class:`~caloforge.models.system.GeneratorNetwork`."""
-        condition = self.condition(energy, label)
+        condition = self.condition(given.energy, given.label)
         code, noise = torch.split(z, [self.code, self.form.n_noise], dim=1)
         if self.prior is not None:
             code = self.prior(code, condition)
         parameters = self.decoder(torch.cat([code, condition], dim=1))
-        return self.form.deposits(parameters, code[:, : self.form.n_known], noise, energy)
+        return self.form.deposits(parameters, code[:, : self.form.n_known], noise, given.energy)
 
     def dense_graph(self) -> DenseGraph:
         """The decoder as layers, for LWTNN.

@@ -41,7 +41,7 @@ from caloforge.models.lagan.streams import (
     noise_times_energy,
     uniform_energies,
 )
-from caloforge.models.system import Batch, GeneratorNetwork, Losses, Setting
+from caloforge.models.system import Batch, GeneratorNetwork, Given, Losses, Setting
 
 __all__ = ["LAGAN", "LAGANConfig"]
 
@@ -60,18 +60,18 @@ class LAGANGenerator(GeneratorNetwork):
         self.noise, self.sphere = latent, sphere
         self.stream = GeneratorStream(latent, size)
 
-    def forward(self, z: Tensor, energy: Tensor, label: Tensor) -> Tensor:  # noqa: ARG002
+    def forward(self, z: Tensor, given: Given) -> Tensor:
         """Make showers; see :meth:`GeneratorNetwork.forward`."""
-        image = torch.relu(self.stream(self.scaled(z, energy)))
+        image = torch.relu(self.stream(self.scaled(z, given)))
         return MEV_PER_GEV * image.flatten(0, 2).T
 
     def fuse(self) -> None:
         """Merge weights, in place; see :meth:`GeneratorNetwork.fuse`."""
         self.stream.fuse()
 
-    def scaled(self, z: Tensor, energy: Tensor) -> Tensor:
+    def scaled(self, z: Tensor, given: Given) -> Tensor:
         """Noise times energy, as it goes into the stream: shape (N, noise)."""
-        return noise_times_energy(z, energy, sphere=self.sphere)
+        return noise_times_energy(z, given.energy, sphere=self.sphere)
 
 
 class LAGANDiscriminator(nn.Module):
@@ -199,11 +199,11 @@ class LAGAN(StreamGAN):
         if self.config.begin_at_mean:
             z, some = first_conditions(train, self.generator.noise)
             mean = train.deposits.mean(dim=0) / MEV_PER_GEV
-            self.generator.stream.begin_at(mean, self.generator.scaled(z, some.energy))
+            self.generator.stream.begin_at(mean, self.generator.scaled(z, some.given))
 
-    def conditions(self, real: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def ask(self, real: Batch, rng: torch.Generator) -> Given:
         """Energies uniform over the range, of the one particle."""
-        return uniform_energies(self.setting, real, rng), torch.zeros_like(real.label)
+        return Given(uniform_energies(self.setting, real, rng), torch.zeros_like(real.label))
 
     def critic_losses(
         self, real: Batch, fake: Batch, rng: torch.Generator
@@ -218,7 +218,11 @@ class LAGAN(StreamGAN):
             logit = self.discriminator(batch.deposits, batch.energy)
             yield "discriminator", {name: cross_entropy(logit, target)}
 
-    def generator_loss(self, fake: Batch, rng: torch.Generator) -> Losses:  # noqa: ARG002
+    def generator_losses(
+        self,
+        fake: Batch,
+        rng: torch.Generator,  # noqa: ARG002
+    ) -> Iterator[tuple[str, Losses]]:
         """Pass for Geant4."""
         logit = self.discriminator(fake.deposits, fake.energy)
-        return {"adversarial": cross_entropy(logit, torch.ones(len(fake)))}
+        yield "generator", {"adversarial": cross_entropy(logit, torch.ones(len(fake)))}
