@@ -16,7 +16,7 @@ import caloforge
 from caloforge.detector import CylindricalLayer, Detector, RectangularLayer, load_detector
 from caloforge.errors import DetectorError, FileFormatError, OutputError
 from caloforge.showers import Showers, inspect_file, open_showers, read_showers, write_showers
-from caloforge.showers.fields import FormatName
+from caloforge.showers.fields import OPTIONAL, FormatName
 
 CALOGAN = load_detector("calogan")
 VOXELS = load_detector("lar-voxels")
@@ -24,7 +24,6 @@ SMALL = Detector(
     "small", (RectangularLayer((0, 1), (0, 1, 2), (0, 1, 2)), CylindricalLayer((1, 2), (0, 1), 3))
 )
 BOX = Detector("box", (RectangularLayer(None, (0, 1), (0, 1, 2)),), description="µ detector")
-OPTIONAL = ("overflow", "entry_point", "direction", "leakage")
 
 
 def make(n: int, detector: Detector = CALOGAN, seed: int = 1, **changes: Any) -> Showers:
@@ -53,7 +52,7 @@ def assert_same(one: Showers, other: Showers) -> None:
     n=st.integers(0, 5),
     detector=st.sampled_from([CALOGAN, VOXELS, SMALL, BOX]),
     format_=st.sampled_from([None, "calogan", "calochallenge"]),
-    have=st.sets(st.sampled_from(OPTIONAL)),
+    have=st.sets(st.sampled_from(sorted(OPTIONAL))),
     particle=st.sampled_from(["", "e+", "pi-"]),
     seed=st.integers(0, 99),
 )
@@ -67,8 +66,10 @@ def test_round_trip(
     seed: int,
 ) -> None:
     rng = np.random.default_rng(seed)
-    shapes = {"overflow": (n, detector.n_layers), "entry_point": (n, 2), "direction": (n, 3)}
-    optional = {name: rng.exponential(1, shapes.get(name, (n,))) for name in have}
+    optional = {
+        name: rng.exponential(9, (n, *OPTIONAL[name].shape(detector))).astype(OPTIONAL[name].memory)
+        for name in have
+    }
     showers = make(n, detector, seed, particle=particle, **optional)
     path = tmp_path / "showers.h5"
     if format_ == "calogan" and not detector.is_rectangular:

@@ -81,7 +81,7 @@ def load_sample(source: Showers | str | Path, name: str | None = None) -> Sample
         return Sample(name or "showers", source, _info(_about_showers(source), source, "all"))
     path = Path(source)
     with ShowerFile(path) as file:
-        (showers,) = _read(file, [np.ones(len(file), dtype=np.bool_)])
+        showers = file.read_rows(slice(None))
         info = _info(_about(file), showers, "all")
     return Sample(name or path.stem, showers, info)
 
@@ -133,7 +133,7 @@ def _divide_file(path: Path, seed: int, rows: Split | None) -> _Divided:
             names: tuple[Split, Split] = (rows or "test", "test" if rows == "train" else "train")
             masks = (file.rows_of(names[0]), file.rows_of(names[1]))
             words = (f"{names[0]} rows", f"{names[1]} rows")
-        return _about(file), words, _read(file, masks)
+        return _about(file), words, file.read_parts(masks)
 
 
 def _divide_showers(showers: Showers, seed: int, rows: Split | None) -> _Divided:
@@ -153,27 +153,6 @@ def _halves(count: int, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]
     half = np.zeros(count, dtype=np.bool_)
     half[rng.permutation(count)[: count // 2]] = True
     return half, ~half
-
-
-def _read(file: ShowerFile, masks: Sequence[NDArray[np.bool_]]) -> list[Showers]:
-    """Energies and deposits of the rows of each mask: no more in memory than these."""
-    counts = [int(mask.sum()) for mask in masks]
-    energies = [np.empty(count) for count in counts]
-    deposits = [np.empty((count, file.detector.n_cells), np.float32) for count in counts]
-    filled = [0] * len(masks)
-    start = 0
-    for block in file.blocks():
-        for i, mask in enumerate(masks):
-            rows = mask[start : start + len(block)]
-            into = slice(filled[i], filled[i] + int(rows.sum()))
-            energies[i][into] = block.energy[rows]
-            deposits[i][into] = block.deposits[rows]
-            filled[i] = into.stop
-        start += len(block)
-    return [
-        Showers(file.detector, energy, cells, file.particle)
-        for energy, cells in zip(energies, deposits, strict=True)
-    ]
 
 
 def name_particle(

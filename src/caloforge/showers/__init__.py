@@ -4,7 +4,13 @@ from caloforge.showers.container import Showers
 from caloforge.showers.convert import convert, convert_file
 from caloforge.showers.fields import FormatName, Split
 from caloforge.showers.inspection import FileReport, inspect_file
-from caloforge.showers.reading import ShowerFile, open_showers, read_part, read_showers
+from caloforge.showers.reading import (
+    ShowerFile,
+    open_showers,
+    read_part,
+    read_parts,
+    read_showers,
+)
 from caloforge.showers.split import split_file
 from caloforge.showers.writing import write_showers
 
@@ -19,6 +25,7 @@ __all__ = [
     "inspect_file",
     "open_showers",
     "read_part",
+    "read_parts",
     "read_showers",
     "split_file",
     "write_showers",

@@ -1,9 +1,9 @@
-"""Files of showers: reading them whole, in part or block by block, and writing them."""
+"""Reading files of showers: whole, in part or block by block."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,11 @@ from caloforge.showers.fields import (
 )
 from caloforge.showers.formats import FORMATS, Format
 
-__all__ = ["ShowerFile", "open_showers", "read_part", "read_showers"]
+__all__ = ["ShowerFile", "open_showers", "read_part", "read_parts", "read_showers"]
+
+_BLOCK_BYTES = 1 << 24  # of deposits that are read at a time where only some rows are kept
+
+Rows = slice | NDArray[np.bool_] | NDArray[np.integer]
 
 
 class ShowerFile:
@@ -121,6 +125,52 @@ class ShowerFile:
             msg = f"file {self.path}, rows from {start}: {error}"
             raise type(error)(msg) from None
 
+    def read_rows(self, rows: Rows) -> Showers:
+        """Some of the showers; no more of the file is in memory than these and a block.
+
+        Args:
+            rows: A slice, a mask of shape (N,), or indices of shape (M,).
+
+        Raises:
+            ShowersError: A value is negative, infinite or not a number.
+            FileFormatError: The file is damaged, or has no such rows.
+        """
+        return self.read_parts([rows])[0]
+
+    def read_parts(self, parts: Sequence[Rows]) -> list[Showers]:
+        """Several selections of the showers in one pass; see :meth:`read_rows`.
+
+        Args:
+            parts: The rows of each: a slice, a mask of shape (N,), or indices of shape (M,).
+
+        Returns:
+            The showers of each part, in the order of its rows.
+
+        Raises:
+            ShowersError: A value is negative, infinite or not a number.
+            FileFormatError: The file is damaged, or has no such rows.
+        """
+        chosen = [self._indices(rows) for rows in parts]
+        # In the order of the file, and where each of them goes.
+        targets = [np.argsort(rows, kind="stable") for rows in chosen]
+        rows_of = [rows[target] for rows, target in zip(chosen, targets, strict=True)]
+        made = [self._empty(len(rows)) for rows in chosen]
+        size = int(np.clip(_BLOCK_BYTES // (4 * self.detector.n_cells), 1, BLOCK))
+        for start in range(0, len(self), size):
+            ends = [np.searchsorted(rows, (start, start + size)) for rows in rows_of]
+            if not any(stop > first for first, stop in ends):
+                continue
+            block = self.read(start, start + size)
+            for arrays, target, rows, (first, stop) in zip(
+                made, targets, rows_of, ends, strict=True
+            ):
+                for key, values in arrays.items():
+                    values[target[first:stop]] = getattr(block, key)[rows[first:stop] - start]
+        return [
+            Showers(self.detector, particle=self.particle, **arrays)  # type: ignore[arg-type]
+            for arrays in made
+        ]
+
     def blocks(self, size: int = BLOCK) -> Iterator[Showers]:
         """All showers, ``size`` at a time."""
         for start in range(0, max(1, len(self)), size):  # no showers are one empty block
@@ -147,6 +197,26 @@ class ShowerFile:
         if self.split is None:
             return {}
         return {name: int((self.split == number).sum()) for name, number in SPLITS.items()}
+
+    def _indices(self, rows: Rows) -> NDArray[np.intp]:
+        try:
+            chosen: NDArray[np.intp] = np.arange(len(self))[rows]
+        except IndexError as error:
+            msg = f"rows: are not in file {self.path}, which has {len(self)}: {error}"
+            raise FileFormatError(msg) from None
+        return chosen
+
+    def _empty(self, count: int) -> dict[str, NDArray[np.number]]:
+        """Room for as many showers, by the name in Showers."""
+        return {
+            "energy": np.empty(count),
+            "deposits": np.empty((count, self.detector.n_cells), np.float32),
+            **{
+                key: np.empty((count, *field.shape(self.detector)), field.memory)
+                for key, field in OPTIONAL.items()
+                if key in self._file
+            },
+        }
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -245,30 +315,41 @@ def read_showers(
         if step != 1:
             msg = f"rows: has step {step}, must be 1"
             raise FileFormatError(msg)
-        showers = file.read(start, stop)
-        return showers if split is None else showers[file.rows_of(split)[start:stop]]
+        chosen = np.arange(start, max(start, stop))
+        return file.read_rows(chosen if split is None else chosen[file.rows_of(split)[chosen]])
 
 
 def read_part(path: str | Path, split: Split, particle: str) -> Showers:
-    """Read the train, validation or test rows of a file of one particle.
+    """Read the train, validation or test rows of a file of one particle; see :func:`read_parts`."""
+    return read_parts(path, [split], particle)[0]
+
+
+def read_parts(path: str | Path, splits: Sequence[Split], particle: str) -> list[Showers]:
+    """Read several parts of a file of one particle in one pass, and no other rows.
 
     Args:
         path: HDF5 file in one of the formats.
-        split: Which rows.
+        splits: Which rows: train, validation or test.
         particle: PDG name that the file must have, if it has any; the showers get it.
 
+    Returns:
+        The showers of each part.
+
     Raises:
-        FileFormatError: The file is wrong or has no such rows.
+        FileFormatError: The file is wrong or has no rows in one of the parts.
+        ShowersError: A value is negative, infinite or not a number.
         ParticleError: The showers are of another particle.
     """
-    showers = read_showers(path, split=split)
-    if showers.particle and showers.particle != particle:
-        msg = f"particle: {path} holds {showers.particle}, not {particle}"
-        raise ParticleError(msg)
-    if not len(showers):
-        msg = f"file {path}: has no {split} rows; split it first (caloforge data split)"
-        raise FileFormatError(msg)
-    return replace(showers, particle=particle)
+    with ShowerFile(path) as file:
+        if file.particle and file.particle != particle:
+            msg = f"particle: {path} holds {file.particle}, not {particle}"
+            raise ParticleError(msg)
+        masks = [file.rows_of(split) for split in splits]
+        for split, mask in zip(splits, masks, strict=True):
+            if not mask.any():
+                msg = f"file {path}: has no {split} rows; split it first (caloforge data split)"
+                raise FileFormatError(msg)
+        return [replace(showers, particle=particle) for showers in file.read_parts(masks)]
 
 
 def _open(path: Path) -> h5py.File:
