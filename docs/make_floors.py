@@ -17,6 +17,7 @@ from caloforge.evaluation import evaluate
 from caloforge.evaluation.classifiers.network_test import classifier_test, find_protocol
 from caloforge.evaluation.classifiers.protocols import PROTOCOLS
 from caloforge.evaluation.samples import Reference, load_reference
+from caloforge.random import Purpose, stream
 from caloforge.showers import Showers
 
 PAGE = Path(__file__).with_name("floors.md")
@@ -48,7 +49,7 @@ def halves(path: Path, size: int, seed: int) -> Reference:
     reference = load_reference(path, seed=seed)
     assert reference.training is not None
     train = reference.training
-    rows = np.random.Generator(np.random.Philox(key=[seed, 0])).permutation(len(train))
+    rows = stream(seed, Purpose.FLOOR).permutation(len(train))
     return Reference(
         replace(reference.sample, showers=train[rows[:size]]),
         replace(reference.floor, showers=train[rows[size : 2 * size]]),

@@ -13,6 +13,7 @@ from caloforge.evaluation import evaluate
 from caloforge.evaluation.faults import PERTURBATIONS, Good
 from caloforge.evaluation.results import Headline, SampleResult
 from caloforge.evaluation.samples import load_reference, load_sample
+from caloforge.random import Purpose, stream
 
 PAGE = Path(__file__).with_name("sensitivity.md")
 COUNT = 2500
@@ -60,7 +61,7 @@ def main() -> None:
     reference = replace(reference, training=training, floor=floor)
     samples = []
     for name, perturb in PERTURBATIONS.items():
-        rng = np.random.Generator(np.random.Philox(key=[1, 0]))
+        rng = stream(1, Purpose.FAULT)
         samples.append(replace(whole, name=name, showers=perturb(Good(source, training, rng))))
     found, _ = evaluate(reference, samples, quick=True)
     judged = found.samples[1:]

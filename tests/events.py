@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from caloforge.random import Purpose, shower_rng
+from caloforge.random import Purpose, stream
 from caloforge.showers import Showers
 from caloforge.showers.source import Block
 from sources import BOX
@@ -43,7 +43,7 @@ class Events:
         """The showers of one particle in the events ``first`` to ``first + count``."""
         energy, deposits, event = [], [], []
         for i in range(first, first + count):
-            rng = shower_rng(self.seed, 2 * i + label, Purpose.GENERATOR)
+            rng = stream(self.seed, Purpose.EVENT, 2 * i + label)
             for _ in range(0 if i in self.quiet else rng.integers(6)):
                 energy.append(1 + rng.random())
                 deposits.append(rng.exponential(1, BOX.n_cells))

@@ -11,7 +11,7 @@ import numpy as np
 
 from caloforge.detector import Detector, RectangularLayer
 from caloforge.errors import EnergyError
-from caloforge.random import Purpose, shower_rng
+from caloforge.random import Purpose, stream
 from caloforge.showers import Showers
 from caloforge.showers.source import Block
 
@@ -48,7 +48,7 @@ class Cheap:
             if self.how == "interrupt":
                 raise KeyboardInterrupt
             os._exit(9)
-        rngs = [shower_rng(self.seed, i, Purpose.GENERATOR) for i in range(first, first + count)]
+        rngs = [stream(self.seed, Purpose.GENERATOR, i) for i in range(first, first + count)]
         energy = np.array([1 + rng.random() for rng in rngs])
         showers = [
             Showers(

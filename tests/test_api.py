@@ -220,6 +220,25 @@ def test_house_rules(file: Path) -> None:
                 assert keyword.value.value is False
 
 
+@pytest.mark.parametrize("file", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_random_numbers_come_from_one_place(file: Path) -> None:
+    """Who makes a generator of numbers shares, sooner or later, the numbers of another."""
+    if file == PACKAGE / "random.py":
+        return
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in {"np.random", "random"}:
+            line = f"line {node.lineno}: {ast.unparse(node)}; take random.stream"
+            assert node.attr == "Generator", line  # the type, see below
+        elif isinstance(node, ast.Call):
+            made = ast.unparse(node.func)
+            assert made != "np.random.Generator", f"line {node.lineno}: {made}; take random.stream"
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module not in {"random", "numpy.random"}, f"line {node.lineno}"
+        elif isinstance(node, ast.Import):
+            names = {alias.name for alias in node.names}
+            assert not names & {"random", "numpy.random"}, f"line {node.lineno}"
+
+
 @pytest.mark.parametrize("name", ["caloforge", *MODULES])
 def test_doctests(name: str) -> None:
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

@@ -28,6 +28,7 @@ from caloforge.evaluation.results import (
     write_evaluation,
 )
 from caloforge.evaluation.samples import load_reference, load_sample
+from caloforge.random import Purpose, stream
 from caloforge.showers import ShowerFile, Showers, read_showers, write_showers
 from caloforge.showers.writing import ShowerSink
 from caloforge.web.figures import draw
@@ -308,7 +309,7 @@ def test_perturbations_spoil_and_metrics_see_it(name: str, shared: Path) -> None
     reference = load_reference(shared / "data/eplus.h5", seed=1)
     assert reference.training is not None
     training, source = reference.training[:5000], reference.training[5000:6500]
-    rng = np.random.Generator(np.random.Philox(key=[5, 0]))
+    rng = stream(5, Purpose.FAULT)
     spoiled = PERTURBATIONS[name](Good(source, training, rng))
     assert not np.array_equal(spoiled.deposits, source.deposits)
     sample = replace(load_sample(shared / "data/eplus.h5"), name=name, showers=spoiled)

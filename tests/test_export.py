@@ -27,7 +27,7 @@ from caloforge.models.config import SystemConfig
 from caloforge.models.dense import DenseGraph, DenseInput, DenseStack
 from caloforge.models.system import GeneratorNetwork, Given, Setting
 from caloforge.provenance import file_sha256
-from caloforge.random import Purpose, shower_rng
+from caloforge.random import Purpose, stream
 from caloforge.runtime import load_card
 from caloforge.showers import read_showers, split_file
 from caloforge.training import Recipe, Run, train
@@ -290,7 +290,7 @@ class TestArtefact:
         toy.layer.weight.data = toy.layer.weight.data.half().float()
         energy = np.linspace(1, 100, 30, dtype=np.float32)
         made = caloforge.load(artefact, "gamma").sample(energy, seed=4)
-        noise = [shower_rng(4, i, Purpose.GENERATOR).standard_normal(4) for i in range(30)]
+        noise = [stream(4, Purpose.GENERATOR, i).standard_normal(4) for i in range(30)]
         expected = by_pytorch(toy, np.array(noise, np.float32), energy.reshape(-1, 1), label=1)
         assert_same(made.deposits, expected)
 

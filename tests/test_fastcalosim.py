@@ -17,7 +17,7 @@ from caloforge.models.fastcalosim.overflow import overflow_from_cells
 from caloforge.models.fastcalosim.radial import fit_radius
 from caloforge.models.fastcalosim.rings import Rings
 from caloforge.models.fastcalosim.sampling import FastCaloSim, FastCaloSimConfig, Hits
-from caloforge.random import Purpose, shower_rng
+from caloforge.random import Purpose, stream
 from caloforge.showers import Showers, read_showers
 
 CALOGAN = load_detector("calogan")
@@ -58,7 +58,7 @@ def with_overflow(showers: Showers) -> Showers:
 
 
 def rngs(n: int, first: int = 0) -> list[np.random.Generator]:
-    return [shower_rng(5, first + i, Purpose.GENERATOR) for i in range(n)]
+    return [stream(5, Purpose.GENERATOR, first + i) for i in range(n)]
 
 
 def deposits(hits: Hits, detector: Detector) -> NDArray[np.float64]:

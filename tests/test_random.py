@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caloforge.errors import CaloforgeError
-from caloforge.random import Purpose, Streams, check_seed, shower_rng, shower_words
+from caloforge.random import Purpose, Streams, check_seed, shower_words, stream
 
 seeds = st.integers(0, 2**63 - 1)
 showers = st.integers(0, 2**40)
@@ -29,7 +29,7 @@ def test_streams_do_not_change(
 ) -> None:
     """Who changes these numbers changes every shower that anybody ever made with a seed."""
     assert shower_words(seed, shower, Purpose(purpose), 2).tolist() == words
-    assert shower_rng(seed, shower, Purpose(purpose)).standard_normal() == normal
+    assert stream(seed, Purpose(purpose), shower).standard_normal() == normal
 
 
 def test_purposes_keep_their_numbers() -> None:
@@ -43,6 +43,22 @@ def test_purposes_keep_their_numbers() -> None:
         "ORDER": 6,
         "TRAINING": 7,
         "VALIDATION": 8,
+        "SPLIT": 9,
+        "EXPORT": 10,
+        "SELECTION": 11,
+        "CALIBRATION": 12,
+        "FLOOR": 13,
+        "MATCHING": 14,
+        "JUDGE": 15,
+        "CLASSIFIER": 16,
+        "TREES": 17,
+        "TRANSFER": 18,
+        "CONDITIONAL": 19,
+        "CLOSURE": 20,
+        "FAULT": 21,
+        "EVENT": 22,
+        "MEMBER": 23,
+        "LOSS": 24,
     }
 
 
@@ -51,7 +67,7 @@ def test_rng_draws_the_words(seed: int, shower: int, purpose: Purpose) -> None:
     words = shower_words(seed, shower, purpose, 3)
     assert words.dtype == np.uint64
     assert words.shape == (3,)
-    drawn = shower_rng(seed, shower, purpose).integers(0, 2**64, 3, dtype=np.uint64)
+    drawn = stream(seed, purpose, shower).integers(0, 2**64, 3, dtype=np.uint64)
     np.testing.assert_array_equal(words, drawn)
     np.testing.assert_array_equal(shower_words(seed, shower, purpose, 5)[:3], words)
 
@@ -63,7 +79,7 @@ def test_streams_differ(keys: list[tuple[int, int, Purpose]]) -> None:
 
 
 def test_streams_are_not_correlated() -> None:
-    u = np.array([shower_rng(1, i, Purpose.BEAM).random(8) for i in range(2000)])
+    u = np.array([stream(1, Purpose.BEAM, i).random(8) for i in range(2000)])
     assert abs(u.mean() - 0.5) < 5 / np.sqrt(12 * u.size)
     correlation = np.corrcoef(u.T)[np.triu_indices(8, 1)]
     assert np.abs(correlation).max() < 5 / np.sqrt(len(u))
@@ -72,15 +88,15 @@ def test_streams_are_not_correlated() -> None:
 
 
 def test_drawing_from_one_stream_leaves_the_others_alone() -> None:
-    one, other = (shower_rng(3, i, Purpose.GENERATOR) for i in (0, 1))
+    one, other = (stream(3, Purpose.GENERATOR, i) for i in (0, 1))
     one.standard_normal(1_000_003)
-    fresh = shower_rng(3, 1, Purpose.GENERATOR)
+    fresh = stream(3, Purpose.GENERATOR, 1)
     np.testing.assert_array_equal(other.random(5), fresh.random(5))
 
 
 def test_global_state_is_not_touched() -> None:
     before = str(np.random.get_state())  # noqa: NPY002
-    shower_rng(1, 2, Purpose.ENERGY).random(10)
+    stream(1, Purpose.ENERGY, 2).random(10)
     assert str(np.random.get_state()) == before  # noqa: NPY002
 
 
@@ -88,7 +104,7 @@ def test_global_state_is_not_touched() -> None:
 def test_wrong_seed(seed: int) -> None:
     for call in (
         lambda: check_seed(seed),
-        lambda: shower_rng(seed, 0, Purpose.ENERGY),
+        lambda: stream(seed, Purpose.ENERGY, 0),
         lambda: shower_words(seed, 0, Purpose.ENERGY, 1),
     ):
         with pytest.raises(CaloforgeError, match="seed: got"):
@@ -117,9 +133,9 @@ def test_streams_of_many_showers_are_those_of_each(
     assert drawn.shape == (len(indices), count)
     np.testing.assert_array_equal(drawn, streams.normal(count))
     for shower, row, rng in zip(indices, drawn, streams.generators(), strict=True):
-        expected = shower_rng(seed, shower, purpose)
+        expected = stream(seed, purpose, shower)
         np.testing.assert_array_equal(row, expected.standard_normal(count))
-        assert rng.random() == shower_rng(seed, shower, purpose).random()
+        assert rng.random() == stream(seed, purpose, shower).random()
 
 
 def test_each_attempt_has_numbers_of_its_own() -> None:

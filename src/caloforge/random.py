@@ -18,11 +18,41 @@ from numpy.typing import NDArray
 
 from caloforge.errors import CaloforgeError
 
-__all__ = ["Purpose", "Streams", "check_seed", "shower_rng", "shower_words"]
+__all__ = ["Purpose", "Streams", "check_seed", "shower_words", "stream"]
 
 
 class Purpose(IntEnum):
-    """What a stream of random numbers is for: streams of different purpose are independent."""
+    """What a stream of random numbers is for: streams of different purpose are independent.
+
+    The number of a purpose never changes: it decides showers.
+
+    Attributes:
+        ENERGY: Incident energy of a shower.
+        BEAM: Entry point and direction of a shower.
+        GENERATOR: What a generator makes a shower from.
+        GEANT4: Where in its random numbers Geant4 begins a shower.
+        CONVERSION: Converting a shower to another readout.
+        INITIALISATION: Parameters that a training begins with.
+        ORDER: Order of the rows in an epoch of a training (index: epoch).
+        TRAINING: What a step of a training draws (index: step).
+        VALIDATION: Noise of validation showers (index: particle).
+        SPLIT: Which part of a file a row is in.
+        EXPORT: Noise that an exported network is compared on.
+        SELECTION: Errors of the measures that choose an epoch.
+        CALIBRATION: The sample that a parametrisation is calibrated on.
+        FLOOR: Which rows of a file the floor is made of.
+        MATCHING: Which showers of equal energy are compared.
+        JUDGE: A section of the judge (index: from its name).
+        CLASSIFIER: A classifier test (index: repeat).
+        TREES: A test with boosted trees.
+        TRANSFER: A transfer test.
+        CONDITIONAL: Errors of the response at single energies.
+        CLOSURE: Errors of the numbers on a card.
+        FAULT: Spoiling showers on purpose.
+        EVENT: Composition of an event.
+        MEMBER: Which member of a composed generator makes a shower.
+        LOSS: What a loss on validation showers draws.
+    """
 
     ENERGY = 0
     BEAM = 1
@@ -33,6 +63,22 @@ class Purpose(IntEnum):
     ORDER = 6
     TRAINING = 7
     VALIDATION = 8
+    SPLIT = 9
+    EXPORT = 10
+    SELECTION = 11
+    CALIBRATION = 12
+    FLOOR = 13
+    MATCHING = 14
+    JUDGE = 15
+    CLASSIFIER = 16
+    TREES = 17
+    TRANSFER = 18
+    CONDITIONAL = 19
+    CLOSURE = 20
+    FAULT = 21
+    EVENT = 22
+    MEMBER = 23
+    LOSS = 24
 
 
 def check_seed(seed: int) -> int:
@@ -55,28 +101,32 @@ def _philox(seed: int, shower: int, purpose: Purpose, attempt: int = 0) -> np.ra
     return np.random.Philox(counter=[0, shower, int(purpose), attempt], key=[check_seed(seed), 0])
 
 
-def shower_rng(seed: int, shower: int, purpose: Purpose) -> np.random.Generator:
-    """The random numbers of one shower.
+def stream(seed: int, purpose: Purpose, index: int = 0) -> np.random.Generator:
+    """The random numbers of one purpose: of a shower, of a split, of a section of the judge.
 
     Args:
         seed: Seed of the run, in [0, 2**63).
-        shower: Index of the shower within the run, from 0.
         purpose: What the numbers are for.
+        index: Where one purpose has several streams, which of them: the index of a shower within
+            the run, the epoch of a training, the repeat of a test; from 0.
 
     Returns:
-        A generator at the start of the shower's own stream (2**64 blocks of four words long).
+        A generator at the start of a stream of its own (2**64 blocks of four words long).
+
+    Raises:
+        CaloforgeError: The seed is no integer, negative or too large.
 
     Examples:
-        >>> shower_rng(1, 7, Purpose.ENERGY).random() == shower_rng(1, 7, Purpose.ENERGY).random()
+        >>> stream(1, Purpose.ENERGY, 7).random() == stream(1, Purpose.ENERGY, 7).random()
         True
-        >>> shower_rng(1, 7, Purpose.ENERGY).random() == shower_rng(1, 8, Purpose.ENERGY).random()
+        >>> stream(1, Purpose.ENERGY, 7).random() == stream(1, Purpose.ENERGY, 8).random()
         False
     """
-    return np.random.Generator(_philox(seed, shower, purpose))
+    return np.random.Generator(_philox(seed, index, purpose))
 
 
 def shower_words(seed: int, shower: int, purpose: Purpose, count: int) -> NDArray[np.uint64]:
-    """Raw 64-bit words of one shower's stream: what :func:`shower_rng` draws from.
+    """Raw 64-bit words of one shower's stream: what :func:`stream` draws from.
 
     Args:
         seed: Seed of the run, in [0, 2**63).
@@ -92,7 +142,7 @@ def shower_words(seed: int, shower: int, purpose: Purpose, count: int) -> NDArra
 
 @dataclass(frozen=True, eq=False)
 class Streams:
-    """The random numbers of some showers: a stream for each, the one of :func:`shower_rng`.
+    """The random numbers of some showers: a stream for each, the one of :func:`stream`.
 
     Attributes:
         seed: Seed of the run, in [0, 2**63).
@@ -103,7 +153,7 @@ class Streams:
     Examples:
         >>> Streams(1, np.array([7]), Purpose.GENERATOR).normal(2).round(3)
         array([[-0.758,  0.347]])
-        >>> shower_rng(1, 7, Purpose.GENERATOR).standard_normal(2).round(3)
+        >>> stream(1, Purpose.GENERATOR, 7).standard_normal(2).round(3)
         array([-0.758,  0.347])
     """
 

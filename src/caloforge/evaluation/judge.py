@@ -27,7 +27,7 @@ from caloforge.evaluation.samples import (
 from caloforge.evaluation.sections import SECTIONS
 from caloforge.evaluation.sections.pair import Finding, Pair
 from caloforge.provenance import machine, versions
-from caloforge.random import check_seed
+from caloforge.random import Purpose, check_seed, stream
 from caloforge.runtime.generator import Generator
 from caloforge.showers import Showers
 from caloforge.version import __version__
@@ -156,7 +156,7 @@ def _pair(reference: Sample, sample: Sample, *, match: bool, seed: int) -> tuple
     if not match:
         require_comparable(reference.showers, sample.showers, sample.info.file)
         return reference, sample
-    rng = np.random.Generator(np.random.Philox(key=[seed, 98]))
+    rng = stream(seed, Purpose.MATCHING)
     first, second = match_energies(reference.showers.energy, sample.showers.energy, rng)
     truth = reference.rows(first, f"{reference.info.rows}, energies matched")
     matched = sample.rows(second, f"{sample.info.rows}, energies matched")

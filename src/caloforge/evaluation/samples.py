@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from caloforge.errors import ShowersError
 from caloforge.evaluation.results import FLOOR, SampleInfo
 from caloforge.provenance import file_sha256
-from caloforge.random import check_seed
+from caloforge.random import Purpose, stream
 from caloforge.showers import ShowerFile, Showers, Split
 
 __all__ = ["IN_MEMORY", "Reference", "Sample", "load_reference", "load_sample", "name_particle"]
@@ -149,7 +149,7 @@ _HALVES = ("half, at random", "the other half")
 
 def _halves(count: int, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Two masks of shape (N,): half of the rows, and the others."""
-    rng = np.random.Generator(np.random.Philox(key=[check_seed(seed), 99]))
+    rng = stream(seed, Purpose.FLOOR)
     half = np.zeros(count, dtype=np.bool_)
     half[rng.permutation(count)[: count // 2]] = True
     return half, ~half

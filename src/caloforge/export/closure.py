@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.evaluation.distances.response import resolution
+from caloforge.random import Purpose, stream
 from caloforge.runtime.card import Measurement
 from caloforge.runtime.generator import Generator
 from caloforge.showers import Showers
@@ -83,7 +84,7 @@ def compare_layers(
     """
     repeat = len(drawn)
     first, second = _observables(energy, reference), _observables(energy, drawn)
-    rng = np.random.Generator(np.random.Philox(key=[seed, 0]))
+    rng = stream(seed, Purpose.CLOSURE)
     found = []
     for centre in energies:
         weight = np.maximum(1 - (np.log(energy / centre) / window) ** 2, 0)

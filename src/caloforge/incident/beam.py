@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import CaloforgeError
-from caloforge.random import Purpose, shower_rng
+from caloforge.random import Purpose, stream
 
 __all__ = ["Beam"]
 
@@ -81,7 +81,7 @@ class Beam:
             (count, 3), unit vectors. They depend on the seed and the index of the shower alone.
         """
         u = np.array(
-            [shower_rng(seed, i, Purpose.BEAM).random(4) for i in range(first, first + count)]
+            [stream(seed, Purpose.BEAM, i).random(4) for i in range(first, first + count)]
         ).reshape(count, 4)
         points = self.spread * (2.0 * u[:, :2] - 1.0)
         theta = self.theta[0] + (self.theta[1] - self.theta[0]) * u[:, 2]

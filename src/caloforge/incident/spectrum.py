@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from caloforge.errors import EnergyError
-from caloforge.random import Purpose, shower_rng
+from caloforge.random import Purpose, stream
 
 __all__ = ["Spectrum", "parse_range"]
 
@@ -126,7 +126,7 @@ class Spectrum:
                 raise EnergyError(msg)
             return np.take(np.asarray(self.values), np.arange(first, first + count), mode="wrap")
         u = np.array(
-            [shower_rng(seed, i, Purpose.ENERGY).random() for i in range(first, first + count)]
+            [stream(seed, Purpose.ENERGY, i).random() for i in range(first, first + count)]
         )
         low, high = self.values
         if self.kind == "log":

@@ -8,7 +8,7 @@ import numpy as np
 
 from caloforge.atomic import check_new, replacing
 from caloforge.errors import CaloforgeError, FileFormatError
-from caloforge.random import check_seed
+from caloforge.random import Purpose, stream
 from caloforge.showers.fields import BLOCK
 from caloforge.showers.reading import ShowerFile
 from caloforge.showers.writing import ShowerSink
@@ -51,7 +51,7 @@ def split_file(
             msg = f"file {source}: is split already; a row's part must not change"
             raise FileFormatError(msg)
         # Drawn row by row from one stream, so rows that are added later do not move the others.
-        u = np.random.Generator(np.random.Philox(key=[check_seed(seed), 0])).random(len(file))
+        u = stream(seed, Purpose.SPLIT).random(len(file))
         part = np.searchsorted(np.cumsum(fractions)[:2], u, side="right").astype(np.int8)
         with replacing(target) as beside, ShowerSink(beside, format=file.format.name) as sink:
             for showers in file.blocks(BLOCK):

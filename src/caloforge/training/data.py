@@ -18,7 +18,7 @@ from caloforge.errors import TrainingError
 from caloforge.models.system import CONDITIONS, Batch, GeneratorNetwork, Given, Setting
 from caloforge.particles import particle_name
 from caloforge.provenance import file_sha256
-from caloforge.random import Purpose, shower_rng
+from caloforge.random import Purpose, stream
 from caloforge.runtime.card import TrainingRows
 from caloforge.showers import Showers, Split, open_showers, read_part
 
@@ -214,7 +214,7 @@ class TrainingData:
             TrainingError: The order is not of as many rows as there are.
         """
         n = len(self.train)
-        rng = shower_rng(seed, epoch, Purpose.ORDER)
+        rng = stream(seed, Purpose.ORDER, epoch)
         found = rng.permutation(n) if order is None else order(self.train, epoch, rng)
         if found.shape != (n,) or found.min(initial=0) < 0 or found.max(initial=0) >= n:
             msg = f"order: has shape {found.shape}, must be {n} rows of the {n} that there are"

@@ -22,7 +22,7 @@ from caloforge.evaluation.distances.physics import gaussian_frechet
 from caloforge.evaluation.distances.table import compare_observables
 from caloforge.evaluation.features.calochallenge import high_level
 from caloforge.models.system import Batch, GeneratorNetwork, Given, System
-from caloforge.random import Purpose, shower_rng, shower_words
+from caloforge.random import Purpose, shower_words, stream
 from caloforge.showers import Showers
 
 __all__ = ["Criterion", "sample", "score", "validation_loss"]
@@ -50,7 +50,7 @@ def sample(
         with them.
     """
     device = next(generator.parameters()).device
-    rng = shower_rng(seed, label, Purpose.VALIDATION)
+    rng = stream(seed, Purpose.VALIDATION, label)
     given = Given(
         _tensor(like.energy.reshape(-1, 1)),
         torch.full((len(like),), label),
@@ -81,7 +81,7 @@ def validation_loss(system: System, rows: Batch, *, seed: int) -> float:
         TrainingError: The system has no such loss.
     """
     device = next(system.parameters()).device
-    rng = torch.Generator().manual_seed(int(shower_words(seed, 0, Purpose.VALIDATION, 1)[0]))
+    rng = torch.Generator().manual_seed(int(shower_words(seed, 0, Purpose.LOSS, 1)[0]))
     training = system.training
     system.eval()
     total = 0.0
@@ -154,7 +154,7 @@ def _frechet(reference: Showers, showers: Showers, seed: int) -> float:  # noqa:
 
 
 def _separation(reference: Showers, showers: Showers, seed: int) -> float:
-    rng = np.random.Generator(np.random.Philox(key=[seed, 0]))
+    rng = stream(seed, Purpose.SELECTION)
     table = compare_observables(reference, showers, rng, replicas=2)
     return float(np.nanmean([row.distances.separation.value for row in table.rows]))
 

@@ -36,7 +36,7 @@ from caloforge.evaluation.classifiers.scores import (
 from caloforge.evaluation.comparable import check_alike
 from caloforge.evaluation.estimate import Estimate
 from caloforge.evaluation.matching import energy_warnings
-from caloforge.random import check_seed
+from caloforge.random import Purpose, check_seed, stream
 from caloforge.showers import Showers
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def classifier_test(
     paired = np.array_equal(reference.energy, showers.energy)
     done: list[Repeat] = []
     for repeat in range(repeats):
-        rng = np.random.Generator(np.random.Philox(key=[seed, repeat]))
+        rng = stream(seed, Purpose.CLASSIFIER, repeat)
         first = rng.permutation(len(reference))[:size]
         second = first if paired else rng.permutation(len(showers))[:size]
         parts = {

@@ -26,7 +26,7 @@ from caloforge.evaluation.classifiers.parts import cut, part_sizes
 from caloforge.evaluation.classifiers.protocols import NetworkTraining
 from caloforge.evaluation.comparable import check_readout
 from caloforge.evaluation.matching import energy_warnings
-from caloforge.random import check_seed
+from caloforge.random import Purpose, stream
 from caloforge.showers import Showers
 
 __all__ = ["PAIRS", "TransferCell", "TransferProtocol", "TransferResult", "transfer_test"]
@@ -183,7 +183,7 @@ def transfer_test(
         raise CaloforgeError(msg)
     network = import_network()
     torch_device = network.find_device(device)
-    rng = np.random.Generator(np.random.Philox(key=[check_seed(seed), 0]))
+    rng = stream(seed, Purpose.TRANSFER)
     cells: list[TransferCell] = []
     counts: dict[str, Mapping[Part, int]] = {}
     warnings: list[str] = []

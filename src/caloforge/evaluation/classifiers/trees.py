@@ -18,7 +18,7 @@ from caloforge.evaluation.classifiers.scores import AUCResult, bootstrap_auc
 from caloforge.evaluation.comparable import check_alike
 from caloforge.evaluation.features.calochallenge import high_level
 from caloforge.evaluation.matching import energy_warnings
-from caloforge.random import check_seed
+from caloforge.random import Purpose, stream
 from caloforge.showers import Showers
 
 __all__ = ["TreesProtocol", "TreesResult", "trees_test"]
@@ -120,7 +120,7 @@ def trees_test(
             f"{protocol.folds} folds"
         )
         raise ShowersError(msg)
-    rng = np.random.Generator(np.random.Philox(key=[check_seed(seed), 0]))
+    rng = stream(seed, Purpose.TREES)
     features = [high_level(each, threshold=protocol.threshold) for each in (reference, showers)]
     first = rng.permutation(len(reference))[:size]
     paired = np.array_equal(reference.energy, showers.energy)

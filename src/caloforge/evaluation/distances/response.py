@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from caloforge.errors import CaloforgeError, ShowersError
 from caloforge.evaluation.estimate import N_BOOTSTRAP, Estimate
 from caloforge.evaluation.summary.slices import SLICES_PER_DECADE, slice_edges
+from caloforge.random import Purpose, stream
 from caloforge.runtime.generator import BATCH, Generator
 from caloforge.showers import Showers
 
@@ -219,7 +220,7 @@ def conditional_response(
             made[i] = _responses(generator, energy, count, seed, first=i * count)
         except ShowersError as error:
             problems[i] = str(error)
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, Purpose.CONDITIONAL)
     exact = [(float(energies[i]), float(energies[i])) for i in made]
     samples = [(np.full(count, energies[i]), values) for i, values in made.items()]
     points = dict(zip(made, _points(exact, samples, rng), strict=True))

@@ -37,7 +37,7 @@ def energy_section(pair: Pair) -> Finding:
             for point in found.points
         ],
     }
-    points = compare_energy(pair.reference, pair.showers, pair.rng(5))
+    points = compare_energy(pair.reference, pair.showers, pair.rng("response"))
     details["response"] = points.to_dict()
     headline = Headline(
         name="energy_chi2_ndf",

@@ -25,15 +25,15 @@ def manifold_section(pair: Pair) -> Finding:
     frechet = fpd(
         features[0],
         features[1],
-        pair.rng(1),
+        pair.rng("fpd"),
         min_samples=min(10_000, max(2, largest // 2)),
         max_samples=largest,
         num_batches=5 if pair.quick else 20,
     )
     batch = min(5_000 if pair.quick else 10_000, few)
-    kernel = kpd(features[0], features[1], pair.rng(2), batch_size=batch)
+    kernel = kpd(features[0], features[1], pair.rng("kpd"), batch_size=batch)
     rows = 2_000 if pair.quick else 20_000
-    rng = pair.rng(3)
+    rng = pair.rng("prdc")
     cells = [log_cells(sample[rng.permutation(len(sample))[:rows]]) for sample in samples]
     scores = prdc(cells[0], cells[1], rng)
     lines = [

@@ -13,7 +13,7 @@ def memorisation_section(pair: Pair) -> Finding:
     """Nearest neighbours in the training set, and diversity."""
     if pair.training is None:
         return Finding({})
-    rng = pair.rng(4)
+    rng = pair.rng("memorisation")
     held_out, showers = pair.reference, pair.showers
     if pair.is_floor:  # these are showers of the training: half of the reference stands in for them
         order = rng.permutation(len(held_out))

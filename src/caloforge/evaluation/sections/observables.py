@@ -20,7 +20,7 @@ __all__ = ["observables_section"]
 def observables_section(pair: Pair) -> Finding:
     """Distances of each observable; those of the CaloChallenge where the data set is one."""
     table = compare_observables(
-        pair.reference, pair.showers, pair.rng(0), replicas=10 if pair.quick else 50
+        pair.reference, pair.showers, pair.rng("observables"), replicas=10 if pair.quick else 50
     )
     powers = np.array([row.distances.separation.value for row in table.rows])
     errors = np.array([row.distances.separation.error for row in table.rows])

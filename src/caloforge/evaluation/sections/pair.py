@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
 from caloforge.evaluation.results import Headline
+from caloforge.random import Purpose, stream
 from caloforge.showers import Showers
 
 __all__ = ["Finding", "Pair", "Section", "finite"]
@@ -39,9 +41,10 @@ class Pair:
     device: str = "cpu"
     is_floor: bool = False
 
-    def rng(self, purpose: int) -> np.random.Generator:
-        """Random numbers of a section."""
-        return np.random.Generator(np.random.Philox(key=[self.seed, purpose]))
+    def rng(self, what: str) -> np.random.Generator:
+        """Random numbers of a metric: of a stream of its own, which its name decides."""
+        index = int.from_bytes(sha256(what.encode()).digest()[:7], "little")
+        return stream(self.seed, Purpose.JUDGE, index)
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ def _deviation(network: _Exported, content: bytes, energy_range: tuple[float, fl
     """Deviation of ONNX Runtime from PyTorch, in one batch and shower by shower; see above."""
     session = _session(content)
     rows = np.arange(_COMPARED)
-    noise = Streams(0, rows, Purpose.VALIDATION).normal(network.generator.noise)
+    noise = Streams(0, rows, Purpose.EXPORT).normal(network.generator.noise)
     feed = {
         NOISE: noise.astype(np.float32),
         ENERGY: np.geomspace(*energy_range, _COMPARED, dtype=np.float32).reshape(-1, 1),

@@ -24,6 +24,7 @@ from caloforge.errors import ShowersError
 from caloforge.models.fastcalosim.lateral import fit_lateral
 from caloforge.models.fastcalosim.radial import fit_radius
 from caloforge.models.fastcalosim.rings import Rings
+from caloforge.random import Purpose, stream
 
 __all__ = ["FastCaloSimConfig", "Parametrisation", "fit_parametrisation"]
 
@@ -332,7 +333,7 @@ def _calibrate(
     fraction, share = values[:, 1:first_ring], values[:, first_ring:]
     wanted_fraction = weight @ fraction
     wanted_ring = weight @ (fraction[:, rings.layer] * share)
-    normal = np.random.Generator(np.random.Philox(key=0)).standard_normal((2048, len(rotation)))
+    normal = stream(0, Purpose.CALIBRATION).standard_normal((2048, len(rotation)))
     correlated = normal @ rotation.T
     drawn = np.stack(
         [np.interp(x, z, q) for x, q in zip(correlated.T, quantiles, strict=True)], axis=1
