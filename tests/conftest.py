@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import os
+
+# One thread each for OpenMP and BLAS, here and in the processes that tests start; said before
+# NumPy is imported. Two of them on a core that another program uses wait for each other most of
+# the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +24,8 @@ from caloforge.cli import main
 
 CI = os.environ.get("CI") == "true"
 ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 1800.0
+"""Seconds after which what must end by itself is taken to hang: no measure of speed."""
 
 settings.register_profile("caloforge", deadline=None, derandomize=CI, print_blob=True)
 settings.load_profile("caloforge")
@@ -87,7 +97,9 @@ def run_cli() -> Cli:
 
     def run(*arguments: object) -> Result:
         command = [sys.executable, "-m", "caloforge", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
         return Result(done.returncode, done.stdout, done.stderr)
 
     return run

@@ -8,10 +8,11 @@ import math
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.autograd import gradcheck
+from torch.autograd import gradcheck, gradgradcheck
 from torch.nn import functional
 
 from caloforge.errors import DetectorError
+from caloforge.models import blocks
 from caloforge.models.blocks import (
     BatchNorm,
     GlorotLinear,
@@ -21,6 +22,7 @@ from caloforge.models.blocks import (
     Resize,
     SameConv2d,
 )
+from caloforge.models.blocks.coupling import CouplingFlow
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +107,7 @@ def test_gradients_of_a_locally_connected_layer(
         return output
 
     assert gradcheck(apply, (image, *parameters.values()))
+    assert gradgradcheck(apply, (image, *parameters.values()), fast_mode=True)
 
 
 def test_the_form_for_export_makes_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,6 +201,65 @@ def test_minibatch_features_are_the_loops(inputs: int) -> None:
         found.append((output, *gradients))
     for got, expected in zip(*found, strict=True):
         torch.testing.assert_close(got, expected)
+    block.double()
+    assert gradgradcheck(lambda x: torch.tanh(block(x)), (x.double().requires_grad_(),))
+
+
+class Critic(nn.Module):
+    """A bit of every block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = SameConv2d(1, 3, (2, 2))
+        self.resize = Resize((2, 6), (4, 3))
+        self.attention = InpaintingAttention((4, 3))
+        nn.init.normal_(self.attention.scores.weight)
+        self.local = LocallyConnected2d(3, 2, (4, 3), (2, 2), padding=1)
+        self.norm = BatchNorm(2)
+        self.among_images = MinibatchDiscrimination(40, features=2, dimensions=3)
+        self.among_energies = MinibatchDiscrimination(1, features=2, dimensions=3)
+        self.flow = CouplingFlow(4, 1, couplings=2)
+        for parameter in self.flow.parameters():
+            nn.init.normal_(parameter, std=0.1)
+        self.head = GlorotLinear(44, 1)
+
+    def forward(self, deposits: Tensor) -> Tensor:
+        image = self.resize(self.convolution(deposits.T.reshape(2, 6, 1, -1)))
+        energy = deposits.mean(dim=1, keepdim=True)
+        mixed = [self.attention(image[:, :, i : i + 1], image[:, :, -1:]) for i in range(3)]
+        features = self.norm(torch.tanh(self.local(torch.cat(mixed, dim=2)))).flatten(0, 2).T
+        code = torch.cat([self.among_images(features), self.among_energies(energy)], dim=1)
+        bent = self.flow(code / len(code), energy)
+        density = self.flow.log_density(2 * bent, energy)
+        logit: Tensor = self.head(torch.cat([features, bent], dim=1))
+        return logit.squeeze(1) + density
+
+
+def test_a_gradient_penalty_through_every_block() -> None:
+    """As in WGAN-GP (arXiv:1704.00028): its gradient is that of finite differences."""
+    torch.manual_seed(1)
+    critic = Critic().double()
+    assert {type(each).__name__ for each in critic.modules()} >= {*blocks.__all__, "CouplingFlow"}
+    showers = torch.rand(5, 12, dtype=torch.double, requires_grad=True)
+
+    def penalty(name: str = "head.bias", change: Tensor | float = 0.0) -> Tensor:
+        changed = {name: parameters[name] + change}
+        logits: Tensor = torch.func.functional_call(critic, changed, (showers,))
+        (slope,) = torch.autograd.grad(logits.sum(), showers, create_graph=True)
+        return torch.mean((slope.norm(dim=1) - 1) ** 2)
+
+    parameters = dict(critic.named_parameters())
+    found = torch.autograd.grad(penalty(), list(parameters.values()), allow_unused=True)
+    for (name, parameter), gradient in zip(parameters.items(), found, strict=True):
+        if name == "head.bias":  # is in no slope
+            assert gradient is None
+            continue
+        assert gradient is not None, name
+        assert gradient.any(), name
+        way = torch.randn_like(parameter)
+        # A small step, as there are kinks where one shower overtakes another.
+        expected = (penalty(name, 1e-7 * way) - penalty(name, -1e-7 * way)) / 2e-7
+        torch.testing.assert_close((gradient * way).sum(), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_minibatch_features_count_showers_that_are_the_same() -> None:

@@ -33,7 +33,7 @@ from caloforge.showers import ShowerFile, Showers, read_showers, write_showers
 from caloforge.showers.writing import ShowerSink
 from caloforge.web.figures import draw
 from caloforge.web.report import REPORT, write_report
-from conftest import Cli
+from conftest import PATIENCE, Cli
 
 QUICK = tuple(name for name in SECTIONS if name not in {"classifiers", "trees"})
 Found = tuple[Evaluation, list[Judged]]
@@ -297,7 +297,7 @@ def test_memory(good: Showers, tmp_path: Path) -> None:
         factors = rng.uniform(0.9, 1.1, showers.deposits.shape).astype(np.float32)
         write_split(path, replace(showers, deposits=showers.deposits * factors), test=10_000)
     command = [sys.executable, "-c", MEMORY, *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
     before, after = map(int, done.stdout.split())
     deposits = 30_000 * good.detector.n_cells * 4
     assert after - before < 5 * deposits

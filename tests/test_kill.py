@@ -15,6 +15,7 @@ import pytest
 
 from artefacts import make_artefact
 from caloforge.showers import Showers, read_showers
+from conftest import PATIENCE
 
 pytestmark = [
     pytest.mark.slow,
@@ -52,13 +53,13 @@ class Run:
         else:
             self.process.kill()
         self.process.wait()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while self.members():
             assert time.monotonic() < deadline, "workers outlive the process that started them"
             time.sleep(0.02)
 
     def finish(self) -> None:
-        if self.process.wait(120):
+        if self.process.wait(PATIENCE):
             error = self.log.read_text()
             assert "is finished already, there is nothing to resume" in error, error
 
@@ -137,7 +138,8 @@ def small_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "output._SEGMENT_SECONDS, output._SEGMENT_ROWS = 0.2, 200\n"
         "source._BLOCK_ENERGY = 5.0\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(site))
+    known = os.environ.get("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{known}" if known else str(site))
 
 
 @pytest.mark.usefixtures("small_steps")

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from caloforge.training import Recipe, Run, train
+from conftest import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -88,7 +89,7 @@ def test_killed_and_resumed_it_goes_through_the_same_numbers(showers: Path, tmp_
         head = [sys.executable, "-m", "caloforge", "train", "atlas-vae", *options]
         return [*head, "--data", str(showers), "-o", str(folder), *more]
 
-    subprocess.run(command(tmp_path / "whole"), check=True, timeout=300)
+    subprocess.run(command(tmp_path / "whole"), check=True, timeout=PATIENCE)
     killed = 0
     for wait in (0.3, 0.7, 1.1, 1.3):
         process = subprocess.Popen(command(tmp_path / "parts", "--resume"))
@@ -96,7 +97,7 @@ def test_killed_and_resumed_it_goes_through_the_same_numbers(showers: Path, tmp_
         while not checkpoint.exists() and process.poll() is None:
             time.sleep(0.01)
         before = checkpoint.stat().st_mtime_ns
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         # Until it goes on: starting takes seconds.
         while process.poll() is None and checkpoint.stat().st_mtime_ns == before:
             assert time.monotonic() < deadline
@@ -107,7 +108,7 @@ def test_killed_and_resumed_it_goes_through_the_same_numbers(showers: Path, tmp_
             killed += 1
         process.wait()
     assert killed
-    subprocess.run(command(tmp_path / "parts", "--resume"), check=True, timeout=300)
+    subprocess.run(command(tmp_path / "parts", "--resume"), check=True, timeout=PATIENCE)
     whole, parts = Run.open(tmp_path / "whole"), Run.open(tmp_path / "parts")
     for which in ("checkpoint", "best"):
         one, other = (load_file(getattr(run, which)) for run in (whole, parts))

@@ -13,7 +13,6 @@ from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 __all__ = ["Initialisation", "LocallyConnected2d", "initialise", "local_linear"]
@@ -116,12 +115,8 @@ def local_linear(
     if torch.compiler.is_compiling():  # also while exporting: few operations, all of which ONNX has
         output = weight @ _patches(image, kernel, stride)
         return output if bias is None else output + bias
-    with torch.autocast(image.device.type, enabled=False):
-        image = image.to(weight.dtype).contiguous()
-        return cast(
-            "Tensor",
-            _RowByRow.apply(image, weight, bias, kernel, stride),  # type: ignore[no-untyped-call]
-        )
+    image = image.to(weight.dtype).contiguous()
+    return _apply(_RowByRow, image, weight, bias, kernel, stride)
 
 
 def _patches(image: Tensor, kernel: Pair, stride: Pair) -> Tensor:
@@ -133,8 +128,13 @@ def _patches(image: Tensor, kernel: Pair, stride: Pair) -> Tensor:
     return torch.cat([image[rows, columns] for rows in steps[0] for columns in steps[1]], dim=2)
 
 
+# The output is linear in the image and in the weight, so the gradient of each is such a map again:
+# the three below are the gradients of one another, and can be differentiated as often as one likes
+# (a gradient penalty needs it twice). None copies the patches.
+
+
 class _RowByRow(torch.autograd.Function):
-    """:func:`local_linear` without a copy of the patches, forwards or backwards."""
+    """:func:`local_linear`: output of image, weight and bias."""
 
     @staticmethod
     def forward(
@@ -156,34 +156,87 @@ class _RowByRow(torch.autograd.Function):
         return output
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         image, weight = ctx.saved_tensors
-        kernel, stride = ctx.kernel, ctx.stride
+        how = ctx.kernel, ctx.stride
         gradient = gradient.contiguous()
-        rows, columns = weight.shape[:2]
-        channels = image.shape[2]
-        width = kernel[1] * channels
         for_image = for_weight = for_bias = None
         if ctx.needs_input_grad[0]:
-            for_image = torch.zeros_like(image)
-            for i in range(kernel[0]):
-                part = weight[..., i * width : (i + 1) * width].transpose(2, 3)
-                back = (part @ gradient).split(channels, dim=2)
-                # Neighbours overlap: one column of the kernel at a time, no cell comes twice.
-                for j in range(kernel[1]):
-                    above = slice(i, i + (rows - 1) * stride[0] + 1, stride[0])
-                    left = slice(j, j + (columns - 1) * stride[1] + 1, stride[1])
-                    for_image[above, left] += back[j]
+            for_image = _apply(_ForImage, gradient, weight, image.shape, *how)
         if ctx.needs_input_grad[1]:
-            for_weight = weight.new_empty(weight.shape)
-            for row, i in product(range(rows), range(kernel[0])):
-                seen = _seen(image[row * stride[0] + i], columns, width, stride[1])
-                part = torch.bmm(gradient[row], seen.transpose(1, 2))
-                for_weight[row, :, :, i * width : (i + 1) * width] = part
+            for_weight = _apply(_ForWeight, gradient, image, *how)
         if ctx.needs_input_grad[2]:
             for_bias = gradient.sum(dim=3, keepdim=True)
         return for_image, for_weight, for_bias, None, None
+
+
+class _ForImage(torch.autograd.Function):
+    """The gradient of the image, of those of the output and of the weight."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, gradient: Tensor, weight: Tensor, shape: torch.Size, kernel: Pair, stride: Pair
+    ) -> Tensor:
+        ctx.save_for_backward(gradient, weight)
+        ctx.kernel, ctx.stride = kernel, stride
+        rows, columns = weight.shape[:2]
+        channels = shape[2]
+        width = kernel[1] * channels
+        image = gradient.new_zeros(shape)
+        for i in range(kernel[0]):
+            part = weight[..., i * width : (i + 1) * width].transpose(2, 3)
+            back = torch.split(part @ gradient, channels, dim=2)
+            # Neighbours overlap: one column of the kernel at a time, no cell comes twice.
+            for j in range(kernel[1]):
+                above = slice(i, i + (rows - 1) * stride[0] + 1, stride[0])
+                left = slice(j, j + (columns - 1) * stride[1] + 1, stride[1])
+                image[above, left] += back[j]
+        return image
+
+    @staticmethod
+    def backward(ctx: Any, image: Tensor) -> tuple[Tensor | None, ...]:
+        gradient, weight = ctx.saved_tensors
+        how = ctx.kernel, ctx.stride
+        image = image.contiguous()
+        for_gradient = for_weight = None
+        if ctx.needs_input_grad[0]:
+            for_gradient = _apply(_RowByRow, image, weight, None, *how)
+        if ctx.needs_input_grad[1]:
+            for_weight = _apply(_ForWeight, gradient, image, *how)
+        return for_gradient, for_weight, None, None, None
+
+
+class _ForWeight(torch.autograd.Function):
+    """The gradient of the weight, of that of the output and of the image."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, image: Tensor, kernel: Pair, stride: Pair) -> Tensor:
+        ctx.save_for_backward(gradient, image)
+        ctx.kernel, ctx.stride = kernel, stride
+        rows, columns, filters, _ = gradient.shape
+        width = kernel[1] * image.shape[2]
+        weight = gradient.new_empty(rows, columns, filters, kernel[0] * width)
+        for row, i in product(range(rows), range(kernel[0])):
+            seen = _seen(image[row * stride[0] + i], columns, width, stride[1])
+            part = torch.bmm(gradient[row], seen.transpose(1, 2))
+            weight[row, :, :, i * width : (i + 1) * width] = part
+        return weight
+
+    @staticmethod
+    def backward(ctx: Any, weight: Tensor) -> tuple[Tensor | None, ...]:
+        gradient, image = ctx.saved_tensors
+        how = ctx.kernel, ctx.stride
+        for_gradient = for_image = None
+        if ctx.needs_input_grad[0]:
+            for_gradient = _apply(_RowByRow, image, weight, None, *how)
+        if ctx.needs_input_grad[1]:
+            for_image = _apply(_ForImage, gradient, weight, image.shape, *how)
+        return for_gradient, for_image, None, None
+
+
+def _apply(function: type[torch.autograd.Function], first: Tensor, *others: object) -> Tensor:
+    with torch.autocast(first.device.type, enabled=False):
+        return cast("Tensor", function.apply(first, *others))  # type: ignore[no-untyped-call]
 
 
 def _seen(line: Tensor, columns: int, width: int, step: int) -> Tensor:

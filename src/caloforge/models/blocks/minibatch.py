@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -54,10 +56,33 @@ class MinibatchDiscrimination(nn.Module):
             stretch = self.weight.abs().reshape(self.features, self.dimensions).sum(dim=1)
             distance = (x - x.T).abs() * stretch[:, None, None]
             return torch.exp(-distance).sum(dim=2).T
-        mapped = functional.linear(x, self.weight).float()
+        mapped = functional.linear(x, self.weight).to(self.weight.dtype)
         mapped = mapped.reshape(-1, self.features, self.dimensions).transpose(0, 1)
-        # The gradient goes through one side of the distances only, for half of the time. Distances
-        # are symmetric: the sum over columns stands for the other side.
-        closeness = torch.exp(-torch.cdist(mapped, mapped.detach(), p=1))
-        both = closeness.sum(dim=2) + closeness.sum(dim=1)
-        return (both - both.detach() / 2).T
+        features: Tensor = _Closeness.apply(mapped)  # type: ignore[no-untyped-call]
+        return features.T
+
+
+class _Closeness(torch.autograd.Function):
+    """Sum over j of exp(-|x_i - x_j|): shape (features, N), of x (features, N, dimensions)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        with torch.set_grad_enabled(ctx.needs_input_grad[0]):
+            ctx.side = x.detach().requires_grad_(ctx.needs_input_grad[0])
+            ctx.distance = torch.cdist(ctx.side, x.detach(), p=1)
+        closeness = torch.exp(-ctx.distance.detach())
+        ctx.save_for_backward(x, closeness)
+        return (closeness.sum(dim=2) + closeness.sum(dim=1)) / 2
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        x, closeness = cast("tuple[Tensor, Tensor]", ctx.saved_tensors)
+        # Distances are symmetric: the sum over rows stands for the gradient of the other side.
+        both = gradient[:, :, None] + gradient[:, None, :]
+        if torch.is_grad_enabled():  # to be differentiated again, which torch.cdist cannot be
+            between = x[:, :, None] - x[:, None, :]
+            slope = both * torch.exp(-between.abs().sum(dim=3))
+            return -torch.sum(slope[..., None] * between.sign(), dim=2)
+        seen = -(both * closeness)
+        found = torch.autograd.grad(ctx.distance, ctx.side, seen, retain_graph=True)
+        return cast("Tensor", found[0])
