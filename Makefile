@@ -1,5 +1,6 @@
 # make showers   10,000 positron showers and a page to look at
-# make test      the whole test suite
+# make test      the test suite, without the tests that are marked as slow
+# make test-all  the whole test suite
 # make lint      ruff and mypy
 # make docs      the documentation, in docs/_build
 # make zoo       fit the shipped parametrisations again (needs ../shared)
@@ -9,14 +10,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_WORKERS ?= 2
 
-.PHONY: showers test lint docs zoo clean
+.PHONY: showers test test-all lint docs zoo clean
 
 showers: .venv/core
 	$(BIN)/caloforge generate --particle e+ --energy 1:100 -n 10000 --seed 1 \
 	    -o showers.h5 --page showers.html --overwrite
 
 test: .venv/test
-	$(BIN)/pytest -n $(PYTEST_WORKERS)
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m 'not slow'
+
+test-all: .venv/test
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal
 
 lint: .venv/test
 	$(BIN)/ruff check .
