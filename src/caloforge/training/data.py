@@ -20,7 +20,7 @@ from caloforge.particles import particle_name
 from caloforge.provenance import file_sha256
 from caloforge.random import Purpose, stream
 from caloforge.runtime.card import TrainingRows
-from caloforge.showers import Showers, Split, open_showers, read_part
+from caloforge.showers import Showers, Split, open_showers, read_parts
 
 __all__ = ["Mirrors", "TrainingData"]
 
@@ -134,7 +134,7 @@ class TrainingData:
         about = []
         whole: Detector | None = None
         for name, path in paths:
-            train, held_out = (read_part(path, split, name) for split in _PARTS)
+            train, held_out = read_parts(path, _PARTS, name)
             whole = whole or train.detector
             if not train.detector.same_readout(whole):
                 msg = (
