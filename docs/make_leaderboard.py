@@ -41,7 +41,7 @@ def main() -> None:
     page = HEAD.format(count=COUNT)
     with tempfile.TemporaryDirectory() as scratch:
         for particle, file in FILES.items():
-            names = [name for name in artefact_names() if load_card(name).particle == particle]
+            names = [name for name in artefact_names() if particle in load_card(name).particles]
             samples = [Path(scratch) / f"{name}.h5" for name in names]
             for name, sample in zip(names, samples, strict=True):
                 caloforge.generate(

@@ -48,19 +48,23 @@ def network(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
+def energy(low: float, high: float) -> dict[str, Any]:
+    """The condition that every card has."""
+    return {"name": "energy", "unit": "GeV", "low": low, "high": high}
+
+
 def card(readout: Detector = CALOGAN, **changes: Any) -> dict[str, Any]:
     """A sound card, without the hashes of files."""
     content = {
-        "schema_version": 1,
+        "schema_version": 2,
         "name": "tiny-eplus",
         "system": "tiny",
         "version": "1",
         "description": "A matrix.",
         "runtime": "onnx",
         "detector": json.loads(detector_to_json(readout)),
-        "particle": "e+",
-        "energy_range": [1.0, 100.0],
-        "conditions": ["energy"],
+        "particles": ["e+"],
+        "conditions": [energy(1.0, 100.0)],
         "inputs": [
             {"name": "z", "shape": ["N", NOISE], "unit": ""},
             {"name": "energy", "shape": ["N", 1], "unit": "GeV"},

@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import caloforge
-from artefacts import CALOGAN, card, make_artefact, network
+from artefacts import CALOGAN, card, energy, make_artefact, network
 from caloforge.detector import load_detector
 from caloforge.errors import (
     ArtefactError,
@@ -26,6 +26,7 @@ from caloforge.errors import (
 from caloforge.runtime import artefact_names, card_schema, find_artefact, load_card
 from caloforge.runtime.card import Card
 
+ENTRY = {"name": "entry_point", "unit": "mm"}
 ENERGIES = np.linspace(1, 100, 100)
 
 
@@ -184,14 +185,24 @@ def test_free_width_of_noise_in_card_and_network(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"schema_version": 2}, "card.json: schema_version"),
+        ({"schema_version": 3}, "card.json: schema_version"),
         ({"colour": "red"}, "card.json: colour"),
-        ({"particle": None}, "card.json: particle"),
-        ({"particle": "quark"}, "particle: 'quark'"),
-        ({"runtime": "torch"}, "card.json: runtime"),
-        ({"energy_range": [1.0]}, "card.json: energy_range"),
-        ({"energy_range": [0.0, 5.0]}, "card.json: energy_range"),
-        ({"energy_range": [5.0, 1.0]}, "card.json: energy_range"),
+        ({"particles": None}, "card.json: particles"),
+        ({"particles": []}, "card.json: particles"),
+        ({"particles": ["quark"]}, "particle: 'quark'"),
+        ({"particles": ["e+", "-11"]}, "particles e+, e+ must differ"),
+        ({"particles": ["e+", "gamma"]}, "its conditions must hold 'label'"),
+        ({"runtime": "torch"}, "card.json: runtime: 'torch' is not known; there are"),
+        ({"runtime": "onxn"}, "did you mean onnx?"),
+        ({"conditions": []}, "conditions must hold the energy"),
+        ({"conditions": [energy(1.0, 5.0)] * 2}, "conditions energy, energy must differ"),
+        ({"conditions": [{"name": "energy", "unit": "GeV", "low": 1.0}]}, "must hold the energy"),
+        ({"conditions": [energy(0.0, 5.0)]}, "must hold the energy"),
+        ({"conditions": [energy(5.0, 1.0)]}, "energy goes from 5.0 to 1.0, must not decrease"),
+        ({"conditions": [energy(1.0, 5.0) | {"unit": "MeV"}]}, "energy is 'GeV', not 'MeV'"),
+        ({"conditions": [{"name": "charge", "unit": ""}]}, "'charge' is not known, there are"),
+        ({"conditions": [energy(1.0, 5.0), ENTRY]}, "inputs of generator.onnx are"),
+        ({"conditions": [energy(1.0, 5.0), ENTRY | {"low": [0.0]}]}, "has 1 numbers, must be 2"),
         ({"name": "../evil"}, "card.json: name"),
         ({"detector": {"name": "x"}}, "layers: this key is missing"),
         (
@@ -270,12 +281,28 @@ def test_card_round_trip(tiny: Path) -> None:
     assert one.load_detector() == CALOGAN
 
 
+def test_card_of_version_1_is_read_as_one_of_version_2(tiny: Path) -> None:
+    now = card()
+    then = {key: value for key, value in now.items() if key not in {"particles", "conditions"}}
+    then |= {"schema_version": 1, "particle": "e+", "energy_range": [1, 100]}
+    files = json.loads((tiny / "card.json").read_text("utf-8"))["files"]
+    then |= {"conditions": ["energy"], "files": files}
+    (tiny / "card.json").write_text(json.dumps(then), "utf-8")
+    assert Card.read(tiny).to_json() == Card(**(now | {"files": files})).to_json()
+    assert find_artefact(tiny, "e+") == tiny
+    assert len(caloforge.load(tiny, "e+").sample([5.0])) == 1
+    for wrong in ({"energy_range": [1]}, {"energy_range": 5}, {"colour": "red"}):
+        (tiny / "card.json").write_text(json.dumps(then | wrong), "utf-8")
+        with pytest.raises(ArtefactError, match=r"card\.json: "):
+            caloforge.load(tiny)
+
+
 def test_schema_is_that_of_cards() -> None:
     schema = card_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
     validator.validate(card())
-    for wrong in ({"colour": "red"}, {"schema_version": 2}, {"energy_range": [1]}, {"seed": "one"}):
+    for wrong in ({"colour": "red"}, {"schema_version": 1}, {"conditions": [1]}, {"seed": "one"}):
         assert not validator.is_valid(card() | wrong)
     for key in ("name", "detector", "files", "limits", "training", "metrics", "licence"):
         assert not validator.is_valid({k: v for k, v in card().items() if k != key})
@@ -293,7 +320,7 @@ def test_shipped_cards_are_valid() -> None:
         assert found.metrics
         assert found.load_detector().name
         assert set(found.files) | {"card.json"} == {file.name for file in folder.iterdir()}
-        assert caloforge.load(name, found.particle).card == found
+        assert caloforge.load(name, found.particles[0]).card == found
 
 
 def test_schema_file_is_up_to_date() -> None:

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from artefacts import make_artefact
+from artefacts import energy, make_artefact
 from caloforge.cli.benchmark import benchmark as command
 from caloforge.errors import CaloforgeError, EnergyError, Geant4DataError, ParticleError
 from caloforge.fullsim import PhysicsSettings
@@ -93,7 +93,7 @@ def test_the_result_is_json(result: Benchmark) -> None:
 def test_batches_are_cheaper_than_single_showers(artefact: Path) -> None:
     # By a factor of about five: what a call costs is shared.
     spectrum = Spectrum.parse("1:100")
-    _, timings = time_generator(artefact, spectrum, [100, 1], threads=1, seed=1, budget=0.1)
+    _, timings = time_generator(artefact, "e+", spectrum, [100, 1], threads=1, seed=1, budget=0.1)
     assert [timing.batch for timing in timings] == [1, 100]
     assert timings[1].seconds < timings[0].seconds
     memory = [timing.memory or 0 for timing in timings]
@@ -135,10 +135,10 @@ def test_wrong_arguments(artefact: Path, tmp_path: Path) -> None:
         benchmark([])
     with pytest.raises(EnergyError, match="outside the 1-100 GeV"):
         benchmark([artefact], energy="50:500")
-    photons = make_artefact(tmp_path / "photons", name="tiny-gamma", particle="gamma")
+    photons = make_artefact(tmp_path / "photons", name="tiny-gamma", particles=["gamma"])
     with pytest.raises(ParticleError, match=r"tiny-eplus \(e\+\), tiny-gamma \(gamma\)"):
         benchmark([artefact, photons])
-    high = make_artefact(tmp_path / "high", name="high", energy_range=[200.0, 300.0])
+    high = make_artefact(tmp_path / "high", name="high", conditions=[energy(200, 300)])
     with pytest.raises(EnergyError, match="no energies in common"):
         benchmark([artefact, high])
 

@@ -317,7 +317,7 @@ def test_models(cli: Cli) -> None:
     assert cli("models", "list").code == 0
     for name in (*artefact_names(), "tiny"):
         result = cli("models", "show", name, "--json")
-        assert strict(result.out)["particle"]
+        assert strict(result.out)["particles"]
         assert cli("models", "show", name).code == 0
     assert "model: 'none'" in complaint(cli("models", "show", "none"))
 

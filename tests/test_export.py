@@ -260,7 +260,7 @@ def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class TestArtefact:
     def test_card(self, artefact: Path) -> None:
         card = load_card(artefact)
-        assert (card.name, card.system, card.particle) == ("images-gamma", "images", "gamma")
+        assert (card.name, card.system, card.particles) == ("images-gamma", "images", ("gamma",))
         assert card.description == "images of gamma in calogan, epoch 2"
         assert card.config == {"epochs": 3, "widths": [8, 4]}
         assert (card.energy_range, card.seed, card.wall_time) == ((1, 100), 1, 12.3)

@@ -200,7 +200,7 @@ def test_released_energy_of_nothing() -> None:
     ],
 )
 def test_mass_counts(tmp_path: Path, particle: str, more: float, fits: bool) -> None:
-    folder = make_artefact(tmp_path / "tiny", excess(more), particle=particle)
+    folder = make_artefact(tmp_path / "tiny", excess(more), particles=[particle])
     generator = caloforge.load(folder)
     if fits:
         made = generator.sample([2.0, 90.0], conserve_energy=True)

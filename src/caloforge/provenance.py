@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shlex
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["file_sha256", "machine", "versions"]
+__all__ = ["command_line", "file_sha256", "machine", "versions"]
+
+Option = str | float | tuple[str | float, ...] | None
 
 
 def file_sha256(path: Path) -> str:
@@ -40,3 +43,26 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def command_line(*words: str, **options: Option) -> str:
+    """What is typed to do something (again).
+
+    Args:
+        words: The command, and what has no option.
+        options: Options, ``_`` for ``-``. Those that are True are flags, those that are None or
+            False are left out, those that are several values are repeated.
+
+    Examples:
+        >>> command_line("generate", particle="e+", n=5, model=None, conserve_energy=True)
+        'caloforge generate --particle e+ -n 5 --conserve-energy'
+    """
+    line = ["caloforge", *words]
+    for name, value in options.items():
+        option = f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
+        if value is True:
+            line.append(option)
+        elif value is not None and value is not False:
+            values = value if isinstance(value, tuple) else (value,)
+            line += [text for each in values for text in (option, str(each))]
+    return shlex.join(line)

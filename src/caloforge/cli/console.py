@@ -30,9 +30,12 @@ __all__ = [
     "Json",
     "Output",
     "Overwrite",
+    "Phi",
     "Quiet",
     "Resume",
     "Seed",
+    "Spread",
+    "Theta",
     "bar",
     "need_training",
     "progress_line",
@@ -44,6 +47,11 @@ Seed = Annotated[int, Parameter(help="Seed; the same seed gives the same showers
 Resume = Annotated[bool, Parameter(negative="", help="Go on with an unfinished run.")]
 Overwrite = Annotated[bool, Parameter(negative="", help="Replace what is there.")]
 Quiet = Annotated[bool, Parameter(negative="", help="No progress bar, no text.")]
+Spread = Annotated[
+    float, Parameter(help="Entry points are uniform within this many mm of the centre.")
+]
+Theta = Annotated[str, Parameter(help="Polar angle, degrees: 10 or 0:20.")]
+Phi = Annotated[str, Parameter(help="Azimuth, degrees: 90 or 0:360.")]
 Json = Annotated[bool, Parameter(negative="", help="Print the result as JSON.")]
 
 _TRAINING = ("torch", "onnx", "onnxscript", "safetensors", "yaml")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ from rich.text import Text
 from caloforge.cli.console import Json, Overwrite, Quiet, Seed, bar, show
 from caloforge.errors import CaloforgeError
 from caloforge.evaluation.ranking import Cell
+from caloforge.provenance import command_line
 from caloforge.showers import Split
 
 __all__ = ["compare", "evaluate"]
@@ -108,8 +108,8 @@ def _evaluate(
             match=match_energies,
             repeats=repeats,
             device=device,
-            models=[load(name, particle) for name in model or ()],
-            command=shlex.join(["caloforge", *sys.argv[1:]]),
+            models=[load(name, particle or None) for name in model or ()],
+            command=command_line(*sys.argv[1:]),
             progress=lambda done, _what: progress(done),
         )
         progress(steps)

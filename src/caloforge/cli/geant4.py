@@ -9,7 +9,18 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.prompt import Confirm
 
-from caloforge.cli.console import Json, Overwrite, Quiet, Resume, Seed, bar, show
+from caloforge.cli.console import (
+    Json,
+    Overwrite,
+    Phi,
+    Quiet,
+    Resume,
+    Seed,
+    Spread,
+    Theta,
+    bar,
+    show,
+)
 from caloforge.errors import CaloforgeError
 from caloforge.fullsim.physics import EmPhysics, HadronicPhysics
 from caloforge.showers import FormatName
@@ -63,11 +74,9 @@ def _geant4(
         bool, Parameter(negative="", help="Short for --em option1: longer steps, faster.")
     ] = False,
     cut: Annotated[float, Parameter(help="Production cut, mm.")] = 0.7,
-    spread: Annotated[
-        float, Parameter(help="Entry points are uniform within this many mm of the centre.")
-    ] = 0.0,
-    theta: Annotated[str, Parameter(help="Polar angle, degrees: 10 or 0:20.")] = "0",
-    phi: Annotated[str, Parameter(help="Azimuth, degrees: 90 or 0:360.")] = "0",
+    spread: Spread = 0.0,
+    theta: Theta = "0",
+    phi: Phi = "0",
     workers: Annotated[
         int | None, Parameter(help="Processes; default: as many as there are cores.")
     ] = None,

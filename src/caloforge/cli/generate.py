@@ -9,7 +9,21 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from caloforge.cli.console import Json, Output, Overwrite, Quiet, Resume, Seed, bar, show
+from caloforge.cli.console import (
+    Json,
+    Output,
+    Overwrite,
+    Phi,
+    Quiet,
+    Resume,
+    Seed,
+    Spread,
+    Theta,
+    bar,
+    show,
+)
+from caloforge.runtime import DEFAULT_SYSTEM
+from caloforge.runtime.generator import BATCH
 from caloforge.showers import FormatName
 
 __all__ = ["generate"]
@@ -39,7 +53,10 @@ def _generate(
     seed: Seed = 0,
     model: Annotated[
         str, Parameter(help="System, artefact or folder: see 'caloforge models list'.")
-    ] = "fastcalosim",
+    ] = DEFAULT_SYSTEM,
+    spread: Spread = 0.0,
+    theta: Theta = "0",
+    phi: Phi = "0",
     detector: Annotated[
         str | None, Parameter(help="Readout: a shipped detector or a file; default: the model's.")
     ] = None,
@@ -52,9 +69,9 @@ def _generate(
     workers: Annotated[
         int | None, Parameter(help="Processes; default: as many as there are cores.")
     ] = None,
-    batch: Annotated[int, Parameter(help="Showers made at a time.")] = 512,
+    batch: Annotated[int, Parameter(help="Showers made at a time.")] = BATCH,
     extrapolate: Annotated[
-        bool, Parameter(negative="", help="Allow energies that the model was not made for.")
+        bool, Parameter(negative="", help="Allow particles that the model was not made for.")
     ] = False,
     conserve_energy: Annotated[
         bool, Parameter(negative="", help="Draw showers again that deposit more than came in.")
@@ -67,11 +84,13 @@ def _generate(
     """Make showers with a fast generator."""
     from caloforge import runtime
     from caloforge.detector import load_detector
+    from caloforge.incident.beam import Beam
 
     if page is not None:
         from caloforge.atomic import check_folder
 
         check_folder(Path(page))  # before the work, not after it
+    beam = Beam.parse(spread, theta, phi)
     start = time.perf_counter()
     with bar(f"{particle} showers", count, quiet=quiet or json) as progress:
         path = runtime.generate(
@@ -81,6 +100,7 @@ def _generate(
             count=count,
             seed=seed,
             model=model,
+            beam=None if beam == Beam() else beam,
             detector=None if detector is None else load_detector(detector),
             format=format,
             workers=(os.cpu_count() or 1) if workers is None else workers,
@@ -96,41 +116,9 @@ def _generate(
         from caloforge.web.page import write_page
 
         with bar("page", count, quiet=quiet or json) as progress:
-            write_page(
-                page,
-                path,
-                model=model,
-                seconds=seconds,
-                command=_command(
-                    particle, energy, count, seed, model, detector, extrapolate, conserve_energy
-                ),
-                progress=progress,
-            )
+            write_page(page, path, seconds=seconds, progress=progress)
     result = {"file": str(path), "showers": count, "seconds": seconds, "page": page}
     text = f"{path}: {count:,} showers in {seconds:.1f} s ({count / seconds:,.0f} per second)"
     if page is not None:
         text += f"\n{page}: open it in a browser"
     show(result, text, as_json=json, quiet=quiet)
-
-
-def _command(
-    particle: str,
-    energy: str,
-    count: int,
-    seed: int,
-    model: str,
-    detector: str | None,
-    extrapolate: bool,
-    conserve_energy: bool,
-) -> str:
-    """What makes the same showers again."""
-    words = [f"caloforge generate --particle {particle} --energy {energy} -n {count} --seed {seed}"]
-    if model != "fastcalosim":
-        words.append(f"--model {model}")
-    if detector is not None:
-        words.append(f"--detector {detector}")
-    if extrapolate:
-        words.append("--extrapolate")
-    if conserve_energy:
-        words.append("--conserve-energy")
-    return " ".join(words)

@@ -68,7 +68,8 @@ def _view(card: Card) -> Group:
     rows = [
         ("", card.description),
         ("system", f"{card.system}, version {card.version}"),
-        ("particle", f"{card.particle}, {low:g} to {high:g} GeV"),
+        ("particles", f"{', '.join(card.particles)}, {low:g} to {high:g} GeV"),
+        ("conditions", ", ".join(item.name for item in card.conditions)),
         ("detector", str(card.detector.get("name", ""))),
         *(
             ("trained on", f"{item.rows:,} {item.split} rows of {item.file}")

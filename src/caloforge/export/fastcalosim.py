@@ -21,8 +21,9 @@ from caloforge.export.folder import artefact_folder
 from caloforge.models.fastcalosim.overflow import overflow_from_cells
 from caloforge.models.fastcalosim.sampling import FastCaloSim, FastCaloSimConfig
 from caloforge.particles import particle_name
-from caloforge.provenance import file_sha256
+from caloforge.provenance import command_line, file_sha256
 from caloforge.runtime.card import CARD, Card, TensorSpec, TrainingRows
+from caloforge.runtime.conditions import Condition
 from caloforge.runtime.parametric import PARAMETERS, ParametricGenerator, write_parameters
 from caloforge.showers import read_part
 from caloforge.version import __version__
@@ -98,11 +99,15 @@ def train_fastcalosim(
             description=f"FastCaloSim parametrisation of {name} in {readout.name}",
             runtime="fastcalosim",
             detector=definition(readout),
-            particle=name,
-            energy_range=_rounded(model.energy_range),
+            particles=(name,),
+            conditions=(Condition.of("energy", *_rounded(model.energy_range)),),
             inputs=(
                 TensorSpec(
-                    name="energy", shape=("N", 1), unit="GeV", description="incident energy"
+                    name="energy",
+                    shape=("N", 1),
+                    unit="GeV",
+                    dtype="FP64",
+                    description="incident energy",
                 ),
             ),
             outputs=(
@@ -110,6 +115,7 @@ def train_fastcalosim(
                     name="hits",
                     shape=("M",),
                     unit="mm, MeV",
+                    dtype="FP64",
                     description=f"x, y, z and energy; by default summed into {readout.name}",
                 ),
             ),
@@ -123,7 +129,19 @@ def train_fastcalosim(
                 )
                 for source in sources
             ),
-            command=_command(name, data, cells, output, config),
+            command=command_line(
+                "train",
+                "fastcalosim",
+                particle=name,
+                data=data.name,
+                cells=None if cells is None else Path(cells).name,
+                energy_range=(
+                    "{:g}:{:g}".format(*config.energy_range)
+                    if config is not None and config.energy_range is not None
+                    else None
+                ),
+                o=output.name,
+            ),
             seed=seed,
             wall_time=round(wall_time, 1),
             machine=f"{platform.machine()}, one process, NumPy",
@@ -148,18 +166,3 @@ def train_fastcalosim(
 def _rounded(energies: tuple[float, float]) -> tuple[float, float]:
     """The ends of the range to single precision, in which they are kept."""
     return float(f"{energies[0]:.6g}"), float(f"{energies[1]:.6g}")
-
-
-def _command(
-    particle: str,
-    data: Path,
-    cells: str | Path | None,
-    output: Path,
-    config: FastCaloSimConfig | None,
-) -> str:
-    parts = ["caloforge train fastcalosim", f"--particle {particle}", f"--data {data.name}"]
-    if cells is not None:
-        parts.append(f"--cells {Path(cells).name}")
-    if config is not None and config.energy_range is not None:
-        parts.append("--energy-range {:g}:{:g}".format(*config.energy_range))
-    return " ".join([*parts, f"-o {output.name}"])

@@ -23,6 +23,7 @@ from caloforge.models.system import GeneratorNetwork, Setting
 from caloforge.particles import particle_name
 from caloforge.provenance import file_sha256
 from caloforge.runtime.card import CARD, Card, TensorSpec, TrainingRows
+from caloforge.runtime.conditions import Condition
 from caloforge.runtime.onnx import DEPOSITS, ENERGY, MODEL, NOISE, OnnxGenerator
 from caloforge.showers import Showers, read_part
 from caloforge.training.run import Run
@@ -187,8 +188,8 @@ def export_generator(
             runtime="onnx",
             config=dict(origin.config),
             detector=definition(detector),
-            particle=particle,
-            energy_range=setting.energy_range,
+            particles=(particle,),
+            conditions=(Condition.of("energy", *setting.energy_range),),
             inputs=(
                 TensorSpec(
                     name=NOISE,

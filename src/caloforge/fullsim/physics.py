@@ -51,3 +51,17 @@ class PhysicsSettings:
         if not (np.isfinite(self.cut_mm) and self.cut_mm > 0):
             msg = f"cut: got {self.cut_mm} mm, must be positive and finite"
             raise CaloforgeError(msg)
+
+    def options(self) -> dict[str, str | float]:
+        """The settings as options of the command line, without what is the usual.
+
+        Examples:
+            >>> PhysicsSettings("option1").options()
+            {'em': 'option1'}
+        """
+        usual, said = PhysicsSettings(), {"physics_list": "hadronic", "em": "em", "cut": "cut_mm"}
+        return {
+            option: getattr(self, name)
+            for option, name in said.items()
+            if getattr(self, name) != getattr(usual, name)
+        }

@@ -14,6 +14,7 @@ from caloforge.fullsim.source import Geant4Source
 from caloforge.incident.beam import Beam
 from caloforge.incident.gun import Gun
 from caloforge.incident.spectrum import Spectrum
+from caloforge.provenance import command_line
 from caloforge.showers import FormatName
 from caloforge.showers.formats import choose_format
 from caloforge.showers.output import Output, output_paths
@@ -92,7 +93,17 @@ def simulate(
     run = {
         "beam": asdict(beam),
         "caloforge": __version__,
-        "command": "geant4",
+        "command": command_line(
+            "geant4",
+            particle=source.gun.particle,
+            energy=spectrum.text,
+            n=count,
+            seed=seed,
+            detector=detector.name,
+            readout=tuple(names) if readouts else None,
+            **source.physics.options(),
+            **beam.options(),
+        ),
         "count": count,
         "detector": detector_to_json(detector),
         "energy": spectrum.describe(),

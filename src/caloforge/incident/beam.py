@@ -63,6 +63,20 @@ class Beam:
         """
         return cls(spread, _interval("theta", theta), _interval("phi", phi))
 
+    def options(self) -> dict[str, str]:
+        """The beam as :meth:`parse` reads it and as options say it, without what is the usual.
+
+        Examples:
+            >>> Beam.parse(5.0, "0:20", "90").options()
+            {'spread': '5', 'theta': '0:20', 'phi': '90'}
+        """
+        ends = {"spread": (self.spread,), "theta": self.theta, "phi": self.phi}
+        return {
+            name: ":".join(_text(value) for value in dict.fromkeys(values))
+            for name, values in ends.items()
+            if getattr(self, name) != getattr(Beam(), name)
+        }
+
     @property
     def on_axis(self) -> bool:
         """Whether every particle enters at the centre and perpendicular."""
@@ -109,6 +123,12 @@ def _directions(theta: FloatArray, phi: FloatArray) -> FloatArray:
     theta, phi = np.radians(theta), np.radians(phi)
     sine = np.sin(theta)
     return np.stack([sine * np.cos(phi), sine * np.sin(phi), np.cos(theta)], axis=1)
+
+
+def _text(value: float) -> str:
+    """A number with all its digits, but no more."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def _interval(what: str, text: str) -> tuple[float, float]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from caloforge.errors import ArtefactError, ParticleError
 from caloforge.particles import particle_name
-from caloforge.runtime.card import CARD, Card
+from caloforge.runtime.card import CARD, Card, read_content
 from caloforge.runtime.generator import Generator
+from caloforge.runtime.kinds import find_kind
 
-__all__ = ["DEFAULT_SYSTEM", "artefact_names", "find_artefact", "load", "load_card"]
+__all__ = ["DEFAULT_SYSTEM", "artefact_names", "find_artefact", "is_shipped", "load", "load_card"]
 
 DEFAULT_SYSTEM = "fastcalosim"
 """What makes the showers when the user does not choose: the best that is shipped."""
@@ -22,8 +24,15 @@ def artefact_names() -> list[str]:
     return sorted(file.parent.name for file in _zoo().glob(f"*/{CARD}"))
 
 
+def is_shipped(folder: Path) -> bool:
+    """Whether an artefact is one that comes with caloforge."""
+    return folder.parent == _zoo()
+
+
 def find_artefact(model: str | Path, particle: str | int | None = None) -> Path:
     """Where an artefact lies.
+
+    Of cards it looks at names, systems and particles alone, and at no other file.
 
     Args:
         model: Path of an artefact, name of a shipped one (``"fastcalosim-eplus"``), or name of a
@@ -38,40 +47,30 @@ def find_artefact(model: str | Path, particle: str | int | None = None) -> Path:
         ParticleError: It is not for that particle.
     """
     wanted = None if particle is None else particle_name(particle)
-    path = Path(model)
-    folders = [path] if (path / CARD).is_file() else []
-    if not folders:
-        cards = {name: load_card(_zoo() / name) for name in artefact_names()}
-        names = [name for name, card in cards.items() if str(model) in {name, card.system}]
-        if not names:
-            known = sorted({*cards, *(card.system for card in cards.values())})
-            near = get_close_matches(str(model), known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"shipped are {', '.join(known)}"
-            msg = (
-                f"model: {str(model)!r} is neither a shipped artefact nor a folder with one; {hint}"
-            )
-            raise ArtefactError(msg)
-        folders = [_zoo() / name for name in names]
+    cards = _candidates(model)
     if wanted is None:
-        if len(folders) > 1:
+        if len(cards) > 1:
             msg = f"model: {str(model)!r} is there for several particles; name the particle"
             raise ArtefactError(msg)
-        return folders[0]
-    particles = {load_card(folder).particle: folder for folder in folders}
-    if wanted not in particles:
-        msg = (
-            f"particle: there is no {str(model)!r} for {wanted}, only for "
-            f"{', '.join(sorted(particles))}"
-        )
+        return next(iter(cards))
+    particles = {folder: _particles(folder, card) for folder, card in cards.items()}
+    fitting = [folder for folder, names in particles.items() if wanted in names]
+    if not fitting:
+        known = sorted({name for names in particles.values() for name in names})
+        msg = f"particle: there is no {str(model)!r} for {wanted}, only for {', '.join(known)}"
         raise ParticleError(msg)
-    return particles[wanted]
+    if len(fitting) > 1:
+        names = ", ".join(folder.name for folder in fitting)
+        msg = f"model: {str(model)!r} is there several times for {wanted}: {names}; name one"
+        raise ArtefactError(msg)
+    return fitting[0]
 
 
 def load_card(artefact: str | Path) -> Card:
-    """The card of an artefact, given its name or folder.
+    """The card of an artefact, given its name or folder; its other files are not looked at.
 
     Raises:
-        ArtefactError: There is no such artefact, or its card or files are wrong.
+        ArtefactError: There is no such artefact, or its card is wrong.
     """
     path = Path(artefact)
     if not (path / CARD).is_file() and str(artefact) in artefact_names():
@@ -84,7 +83,8 @@ def load(model: str | Path, particle: str | int | None = None, *, threads: int =
 
     Args:
         model: Name of an artefact or system, or a folder; see :func:`find_artefact`.
-        particle: The particle that it must be for.
+        particle: The particle that it must be for; where it is for several, the one that showers
+            are of.
         threads: Threads that a network may use; 0 for as many as there are cores.
 
     Raises:
@@ -97,22 +97,52 @@ def load(model: str | Path, particle: str | int | None = None, *, threads: int =
     """
     folder = find_artefact(model, particle)
     card = Card.read(folder)
-    if card.runtime == "onnx":
-        from caloforge.runtime.onnx import MODEL, OnnxGenerator
+    try:
+        kind = find_kind(card.runtime)
+    except ArtefactError as error:
+        msg = f"artefact {folder}: {CARD}: {error}"
+        raise ArtefactError(msg) from None
+    card.check_files(folder)
+    for file in kind.needs:
+        if file not in card.files:  # what it does not name has no hash to check it against
+            msg = f"artefact {folder}: its card does not name {file} among its files"
+            raise ArtefactError(msg)
+    return kind(card, folder, particle=particle or "", threads=threads)
 
-        _check_names(card, folder, MODEL)
-        return OnnxGenerator(card, folder, threads=threads)
-    from caloforge.runtime.parametric import PARAMETERS, ParametricGenerator
 
-    _check_names(card, folder, PARAMETERS)
-    return ParametricGenerator(card, folder)
+def _candidates(model: str | Path) -> dict[Path, dict[str, Any] | None]:
+    """The artefacts that a model may be, one or all of a system, with their cards if it read them.
 
-
-def _check_names(card: Card, folder: Path, file: str) -> None:
-    # What the card does not name has not been checked against a hash.
-    if file not in card.files:
-        msg = f"artefact {folder}: its card does not name {file} among its files"
+    Raises:
+        ArtefactError: There are none.
+    """
+    path, shipped = Path(model), artefact_names()
+    if (path / CARD).is_file():
+        return {path: None}
+    if str(model) in shipped:
+        return {_zoo() / str(model): None}
+    cards = {name: read_content(_zoo() / name) for name in shipped}
+    names = [name for name, card in cards.items() if card.get("system") == str(model)]
+    if not names:
+        known = sorted({*cards, *(str(card.get("system")) for card in cards.values())})
+        near = get_close_matches(str(model), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"shipped are {', '.join(known)}"
+        msg = f"model: {str(model)!r} is neither a shipped artefact nor a folder with one; {hint}"
         raise ArtefactError(msg)
+    return {_zoo() / name: cards[name] for name in names}
+
+
+def _particles(folder: Path, card: dict[str, Any] | None) -> list[str]:
+    """The particles of an artefact, its card otherwise unchecked.
+
+    Raises:
+        ArtefactError: The card is missing or names none.
+    """
+    names = (card or read_content(folder)).get("particles")
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        msg = f"artefact {folder}: {CARD}: particles: must be a list of names"
+        raise ArtefactError(msg)
+    return [particle_name(name) for name in names]
 
 
 def _zoo() -> Path:

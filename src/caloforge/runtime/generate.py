@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
 from caloforge.detector import Detector, detector_to_json
 from caloforge.errors import CaloforgeError
+from caloforge.incident.beam import Beam
+from caloforge.incident.gun import Gun
 from caloforge.incident.spectrum import Spectrum
+from caloforge.provenance import command_line
 from caloforge.random import check_seed
-from caloforge.runtime.artefacts import DEFAULT_SYSTEM, find_artefact, load, load_card
+from caloforge.runtime.artefacts import DEFAULT_SYSTEM, find_artefact, is_shipped, load
 from caloforge.runtime.generator import BATCH, Generator
 from caloforge.showers import FormatName
 from caloforge.showers.output import Output
@@ -29,16 +32,16 @@ class GeneratorSource:
 
     Attributes:
         artefact: Folder of the artefact.
-        spectrum: Incident energies.
+        gun: The particles.
         seed: Seed of the run.
         detector: What the showers are read out in; None for the generator's own.
-        extrapolate: Allow energies outside the range of the generator.
+        extrapolate: Allow particles that the generator was not made for.
         threads: Threads that a network may use.
         conserve_energy: Draw showers again that deposit too much.
     """
 
     artefact: Path
-    spectrum: Spectrum
+    gun: Gun
     seed: int
     detector: Detector | None = None
     extrapolate: bool = False
@@ -57,7 +60,7 @@ class GeneratorSource:
     def block(self, first: int, count: int) -> Block:
         """The showers ``first`` to ``first + count``."""
         showers = self.generator.sample(
-            self.spectrum.sample(self.seed, first, count),
+            self.gun.sample(self.seed, first, count),
             seed=self.seed,
             first=first,
             detector=self.detector,
@@ -76,6 +79,7 @@ def generate(
     count: int,
     seed: int,
     model: str | Path = DEFAULT_SYSTEM,
+    beam: Beam | None = None,
     detector: Detector | None = None,
     format: FormatName | None = None,  # noqa: A002
     workers: int = 1,
@@ -99,11 +103,14 @@ def generate(
         seed: Seed of the run; the same seed gives the same showers, whatever ``workers`` and
             ``batch``.
         model: Artefact or system; see :func:`caloforge.load`.
+        beam: Entry points and directions, for generators that know them; the centre,
+            perpendicular, by default.
         detector: Read the showers out in another detector, where the generator can.
         format: Format of the file; None for the usual one of the detector.
         workers: Number of processes.
         batch: Showers that are made at a time.
-        extrapolate: Allow energies outside the range of the generator.
+        extrapolate: Allow energies, entry points and directions outside the range of the
+            generator.
         conserve_energy: Draw showers again that deposit too much; see
             :meth:`caloforge.Generator.sample`.
         resume: Go on with an unfinished run of the same arguments.
@@ -125,27 +132,47 @@ def generate(
     artefact = find_artefact(model, particle)
     threads = max(1, (os.cpu_count() or 1) // workers)
     source = GeneratorSource(
-        artefact, spectrum, seed, detector, extrapolate, threads, conserve_energy
+        artefact,
+        Gun(str(particle), spectrum, beam),
+        seed,
+        detector,
+        extrapolate,
+        threads,
+        conserve_energy,
     )
-    # Fail now, not in a worker: on a wrong detector, or an energy out of range.
+    # Fail now, not in a worker: on a wrong detector, or a particle that is out of range.
+    card = source.generator.card
     readout = source.generator.readout(detector)
-    ends = Spectrum.of([spectrum.minimum, spectrum.maximum]).sample(seed, 0, 2)
-    source.generator.check_energies(ends, extrapolate=extrapolate)
+    card.accept(source.gun.extremes(), extrapolate=extrapolate)
     if spectrum.finite:
         spectrum.sample(seed, count - 1, 1)
     path = Path(output)
     run = {
+        "artefact": "" if is_shipped(artefact) else str(artefact),
+        "beam": None if beam is None else asdict(beam),
         "caloforge": __version__,
-        "command": "generate",
+        "command": command_line(
+            "generate",
+            particle=source.gun.particle,
+            energy=spectrum.text,
+            n=count,
+            seed=seed,
+            model=None if card.system == model == DEFAULT_SYSTEM else str(model),
+            detector=None if detector is None else detector.name,
+            **({} if beam is None else beam.options()),
+            extrapolate=extrapolate,
+            conserve_energy=conserve_energy,
+        ),
         "conserve_energy": conserve_energy,
         "count": count,
         "detector": detector_to_json(readout),
         "energy": spectrum.describe(),
-        "files": load_card(artefact).files,
+        "files": {**card.files, **{item.artefact: item.sha256 for item in card.members}},
         "format": format,
-        "model": load_card(artefact).name,
-        "particle": source.generator.card.particle,
+        "model": card.name,
+        "particle": source.gun.particle,
         "seed": seed,
+        "version": card.version,
     }
     with Output(
         [path], run, count, format=format, resume=resume, overwrite=overwrite

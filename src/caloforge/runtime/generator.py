@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from caloforge.detector import Detector
 from caloforge.errors import CaloforgeError, DetectorError, EnergyError
+from caloforge.incident.incident import Incident
+from caloforge.particles import particle_name
 from caloforge.random import Purpose, Streams
 from caloforge.runtime.card import Card
 from caloforge.runtime.conservation import allowed_energy
@@ -28,25 +31,55 @@ ATTEMPTS = 100
 class Generator(ABC):
     """A loaded artefact.
 
+    A new kind of generators is a class in a file of its own, and a line in
+    :data:`caloforge.runtime.kinds.KINDS`.
+
     Attributes:
+        threaded: Whether it makes a batch with several threads.
+        needs: Files that its artefact must have.
         card: What it is.
         folder: Where it lies.
         detector: What it fills.
+        particle: What showers are of where they are not asked for by name; empty where it makes
+            showers of several and none was chosen.
     """
 
-    def __init__(self, card: Card, folder: Path) -> None:
+    threaded: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self,
+        card: Card,
+        folder: Path,
+        *,
+        particle: str | int = "",
+        threads: int = 0,  # noqa: ARG002 (for those that are threaded)
+    ) -> None:
+        """Make a generator of an artefact whose files have been checked.
+
+        Args:
+            card: Its card.
+            folder: Where it lies.
+            particle: Which of its particles showers are of; by default the only one.
+            threads: Threads that it may use; 0 for as many as there are cores.
+
+        Raises:
+            ArtefactError: A file of the artefact does not fit its card.
+        """
         self.card = card
         self.folder = folder
         self.detector = card.load_detector()
+        only = card.particles[0] if len(card.particles) == 1 else ""
+        self.particle = particle_name(particle) if particle else only
 
     def __repr__(self) -> str:
         low, high = self.card.energy_range
-        name = type(self).__name__
-        return f"{name}({self.card.name!r}, {self.card.particle}, {low:g}-{high:g} GeV)"
+        name, particles = type(self).__name__, ", ".join(self.card.particles)
+        return f"{name}({self.card.name!r}, {particles}, {low:g}-{high:g} GeV)"
 
     def sample(
         self,
-        energies: ArrayLike,
+        energies: ArrayLike | Incident,
         *,
         seed: int = 0,
         first: int = 0,
@@ -55,53 +88,59 @@ class Generator(ABC):
         extrapolate: bool = False,
         conserve_energy: bool = False,
     ) -> Showers:
-        """Make one shower for each energy.
+        """Make one shower for each particle.
 
         Args:
-            energies: Incident energies: shape (N,) or (N, 1), or one number, GeV.
+            energies: The particles, or their incident energies alone: shape (N,) or (N, 1), or one
+                number, GeV. What is not said of them (particle, entry points, directions) is the
+                usual: see :class:`~caloforge.incident.incident.Incident`.
             seed: Seed of the run. The same seed gives the same showers.
             first: Index of the first shower within the run: ``sample(e[5:], first=5)`` are the last
                 showers of ``sample(e)``.
             detector: Read the showers out in another detector, where the generator can.
             batch: Showers that are made at a time; it has no influence on them.
-            extrapolate: Allow energies outside the range that the generator was made for.
+            extrapolate: Allow energies, entry points and directions outside the range that the
+                generator was made for.
             conserve_energy: Draw again, from the shower's own random numbers, each shower that
                 deposits more than its incident energy and what the mass of the particle can
                 release (:func:`~caloforge.runtime.conservation.released_energy`). Deposits beside
                 the cells count where the generator makes them.
 
         Returns:
-            N showers.
+            N showers, with the entry points and directions that were said or are conditions.
 
         Raises:
             EnergyError: An energy is not positive and finite, or out of range; or none of 100
                 attempts at a shower conserves energy.
+            ParticleError: The generator does not make showers of that particle, or of several and
+                none is named.
             DetectorError: The generator cannot fill that detector.
-            CaloforgeError: Another argument is out of range.
+            CaloforgeError: Entry points or directions are out of range, or not the usual for a
+                generator that does not know them; or another argument is out of range.
         """
-        energy = np.atleast_1d(np.asarray(energies, dtype=np.float64))
-        if energy.ndim == 2 and energy.shape[1] == 1:
-            energy = energy[:, 0]
-        self.check_energies(energy, extrapolate=extrapolate)
+        incident = energies if isinstance(energies, Incident) else Incident.of(energies)
+        if not incident.particle:
+            incident = replace(incident, particle=self.particle)
+        incident = self.card.accept(incident, extrapolate=extrapolate)
         for name, value, least in (("batch", batch, 1), ("first", first, 0)):
             if value < least:
                 msg = f"{name}: got {value}, must be at least {least}"
                 raise CaloforgeError(msg)
         readout = self.readout(detector)
         parts = []
-        for start in range(0, max(1, len(energy)), batch):
-            part = energy[start : start + batch]
+        for start in range(0, max(1, len(incident)), batch):
+            part = incident[start : start + batch]
             showers = first + start + np.arange(len(part))
             streams = Streams(seed, showers, Purpose.GENERATOR)
             deposits, overflow = self._deposits(part, streams, readout)
             if conserve_energy:
                 self._draw_again(part, streams, readout, deposits, overflow)
-            parts.append(Showers(readout, part, deposits, self.card.particle, overflow))
+            parts.append(part.showers(readout, deposits, overflow=overflow))
         return Showers.concatenate(parts)
 
     def _draw_again(
         self,
-        energy: NDArray[np.float64],
+        incident: Incident,
         streams: Streams,
         readout: Detector,
         deposits: NDArray[np.floating],
@@ -112,8 +151,8 @@ class Generator(ABC):
         Raises:
             EnergyError: No attempt at a shower conserves energy.
         """
-        allowed = allowed_energy(energy, self.card.particle)
-        rows = np.arange(len(energy))
+        allowed = allowed_energy(incident.energy, incident.particle)
+        rows = np.arange(len(incident))
         for attempt in range(1, ATTEMPTS + 1):
             total = deposits[rows].sum(axis=1, dtype=np.float64)
             if overflow is not None:
@@ -123,42 +162,16 @@ class Generator(ABC):
                 return
             if attempt < ATTEMPTS:
                 again = replace(streams, showers=streams.showers[rows], attempt=attempt)
-                deposits[rows], beside = self._deposits(energy[rows], again, readout)
+                deposits[rows], beside = self._deposits(incident[rows], again, readout)
                 if overflow is not None and beside is not None:
                     overflow[rows] = beside
+        first = rows[0]
         msg = (
             f"conserve_energy: {ATTEMPTS} attempts of {self.card.name} at shower "
-            f"{streams.showers[rows[0]]} of {energy[rows[0]]:g} GeV all deposit too much; leave "
-            "the option out, or choose another model or other energies"
+            f"{streams.showers[first]} of {incident.energy[first]:g} GeV all deposit too much; "
+            "leave the option out, or choose another model or other energies"
         )
         raise EnergyError(msg)
-
-    def check_energies(self, energy: NDArray[np.float64], *, extrapolate: bool) -> None:
-        """Refuse energies that the generator was not made for.
-
-        Args:
-            energy: Shape (N,), GeV.
-            extrapolate: Allow energies out of range.
-
-        Raises:
-            EnergyError: The shape is wrong, or an energy is not positive and finite or out of
-                range.
-        """
-        if energy.ndim != 1:
-            msg = f"energies: have shape {energy.shape}, must be (N,) or (N, 1), in GeV"
-            raise EnergyError(msg)
-        bad = ~(np.isfinite(energy) & (energy > 0))
-        if bad.any():
-            msg = f"energies: got {energy[bad][0]} GeV, must be positive and finite"
-            raise EnergyError(msg)
-        low, high = self.card.energy_range
-        outside = energy[(energy < low) | (energy > high)]
-        if len(outside) and not extrapolate:
-            msg = (
-                f"energies: {outside[0]:g} GeV is outside the {low:g}-{high:g} GeV that "
-                f"{self.card.name} was made for; ask for extrapolation (--extrapolate) to go on"
-            )
-            raise EnergyError(msg)
 
     def readout(self, detector: Detector | None) -> Detector:
         """The detector that showers are read out in.
@@ -180,11 +193,17 @@ class Generator(ABC):
     @abstractmethod
     def _deposits(
         self,
-        energy: NDArray[np.float64],
+        incident: Incident,
         streams: Streams,
         readout: Detector,
     ) -> tuple[NDArray[np.floating], NDArray[np.float64] | None]:
-        """Deposits, shape (N, n_cells), MeV, and overflow, shape (N, n_layers), MeV, or None.
+        """Make showers.
 
-        Each shower draws from its own stream alone.
+        Args:
+            incident: N particles, as :meth:`~caloforge.runtime.card.Card.accept` gives them.
+            streams: Their random numbers: each shower draws from its own stream alone.
+            readout: What to record them in.
+
+        Returns:
+            Deposits, shape (N, n_cells), MeV, and overflow, shape (N, n_layers), MeV, or None.
         """

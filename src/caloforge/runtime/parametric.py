@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from caloforge.detector import Detector, detector_from_json
 from caloforge.errors import ArtefactError, DetectorError
+from caloforge.incident.incident import Incident
 from caloforge.models.fastcalosim.sampling import FastCaloSim
 from caloforge.random import Streams
 from caloforge.runtime.card import Card
@@ -22,10 +23,23 @@ _DETECTOR = "detector"
 
 
 class ParametricGenerator(Generator):
-    """A FastCaloSim parametrisation: hits that any readout of the same stack can record."""
+    """A FastCaloSim parametrisation: hits that any readout of the same stack can record.
 
-    def __init__(self, card: Card, folder: Path) -> None:
-        super().__init__(card, folder)
+    Attributes:
+        model: The parametrisation.
+    """
+
+    needs = (PARAMETERS,)
+
+    def __init__(
+        self, card: Card, folder: Path, *, particle: str | int = "", threads: int = 0
+    ) -> None:
+        """Read the parameters; see :class:`~caloforge.runtime.generator.Generator`."""
+        super().__init__(card, folder, particle=particle, threads=threads)
+        names = [item.name for item in card.conditions]
+        if names != ["energy"] or len(card.particles) > 1:
+            msg = f"artefact {folder}: a parametrisation is of one particle, given its energy alone"
+            raise ArtefactError(msg)
         self.model = read_parameters(folder / PARAMETERS)
 
     def readout(self, detector: Detector | None) -> Detector:
@@ -52,13 +66,13 @@ class ParametricGenerator(Generator):
 
     def _deposits(
         self,
-        energy: NDArray[np.float64],
+        incident: Incident,
         streams: Streams,
         readout: Detector,
     ) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
         # Whether the energies are in range has been decided by `sample`.
-        hits = self.model.hits(energy, streams.generators(), extrapolate=True)
-        return readout.digitise(hits.x, hits.y, hits.z, hits.energy, hits.shower, len(energy))
+        hits = self.model.hits(incident.energy, streams.generators(), extrapolate=True)
+        return readout.digitise(hits.x, hits.y, hits.z, hits.energy, hits.shower, len(incident))
 
 
 def write_parameters(path: Path, model: FastCaloSim, detector_json: str) -> None:

@@ -36,6 +36,7 @@ __all__ = ["Output", "output_paths"]
 
 _SEGMENT_ROWS = 8192
 _SEGMENT_SECONDS = 5.0
+_WORDS = {"artefact", "command"}  # what was typed and where things lay: it decides no shower
 _SEGMENT_NAME = re.compile(r"(\d{12})-(\d{12})\.0\.h5")
 
 
@@ -211,7 +212,7 @@ class Output:
             raise OutputError(msg)
 
     def _check_same(self, other: dict[str, object], where: str) -> None:
-        for key in sorted(self._run.keys() | other.keys()):
+        for key in sorted((self._run.keys() | other.keys()) - _WORDS):
             if self._run.get(key) != other.get(key):
                 msg = (
                     f"output {self.paths[0]}: cannot resume, {key} was {_short(other.get(key))} "

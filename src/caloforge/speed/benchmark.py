@@ -29,16 +29,17 @@ from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-import numpy as np
-import onnxruntime
-
 from caloforge.detector import Detector
 from caloforge.errors import CaloforgeError, EnergyError, Geant4DataError, ParticleError
 from caloforge.fullsim import PhysicsSettings
 from caloforge.fullsim.data import import_calzone, require_data
+from caloforge.incident.gun import Gun
 from caloforge.incident.spectrum import Spectrum
+from caloforge.particles import particle_name
+from caloforge.provenance import versions
 from caloforge.random import check_seed
-from caloforge.runtime import Card, find_artefact, load, load_card
+from caloforge.runtime import Card, find_artefact, load_card
+from caloforge.runtime.kinds import find_kind
 from caloforge.speed.timing import Timing, stratified, time_geant4, time_generator
 from caloforge.version import __version__
 
@@ -209,22 +210,18 @@ def benchmark(
     check_seed(seed)
     artefacts = [find_artefact(model, particle) for model in models]
     cards = [load_card(artefact) for artefact in artefacts]
-    if len({card.particle for card in cards}) > 1:
-        named = ", ".join(f"{card.name} ({card.particle})" for card in cards)
-        msg = f"models: {named} are for different particles, must be for one; name the particle"
-        raise ParticleError(msg)
+    name = _common_particle(cards) if particle is None else particle_name(particle)
     spectrum = _common_range(cards) if energy is None else Spectrum.parse(energy)
-    for artefact in artefacts:  # fail now, not after the first ones have been timed
-        ends = np.array([spectrum.minimum, spectrum.maximum])
-        load(artefact).check_energies(ends, extrapolate=False)
+    for card in cards:  # fail now, not after the first ones have been timed
+        card.accept(Gun(name, spectrum).extremes())
     detector = cards[0].load_detector()
     problem = "not asked for" if geant4 is False else _geant4_problem(detector)
     if geant4 and problem:
         raise Geant4DataError(problem)
     progress(0)
     speeds = []
-    for artefact in artefacts:
-        speeds.append(_time_model(artefact, spectrum, batches, threads, seed, budget))
+    for artefact, card in zip(artefacts, cards, strict=True):
+        speeds.append(_time_model(artefact, card, name, spectrum, batches, threads, seed, budget))
         progress(len(speeds))
     full = None
     if not problem:
@@ -232,16 +229,24 @@ def benchmark(
             1,
             partial(time_geant4, seed=seed, budget=budget),
             detector,
-            cards[0].particle,
+            name,
             spectrum,
             geant4_showers,
         )
         full = Geant4Speed(PhysicsSettings(), timing)
     progress(len(speeds) + 1)
     mean = float(stratified(spectrum, _LEVELS, seed).mean())
-    return Benchmark(
-        cards[0].particle, spectrum.text, mean, tuple(speeds), full, problem, _machine()
-    )
+    return Benchmark(name, spectrum.text, mean, tuple(speeds), full, problem, _machine())
+
+
+def _common_particle(cards: Sequence[Card]) -> str:
+    common = [name for name in cards[0].particles if all(name in card.particles for card in cards)]
+    if len(common) != 1:
+        named = ", ".join(f"{card.name} ({', '.join(card.particles)})" for card in cards)
+        what = "several particles" if common else "different particles"
+        msg = f"models: {named} are for {what}, must be for one; name the particle"
+        raise ParticleError(msg)
+    return common[0]
 
 
 def _common_range(cards: Sequence[Card]) -> Spectrum:
@@ -269,23 +274,25 @@ def _geant4_problem(detector: Detector) -> str:
 
 def _time_model(
     artefact: Path,
+    card: Card,
+    particle: str,
     spectrum: Spectrum,
     batches: Sequence[int],
     threads: Sequence[int],
     seed: int,
     budget: float,
 ) -> ModelSpeed:
-    card = load_card(artefact)
     found = [
         _isolated(
             number,
             partial(time_generator, threads=number, seed=seed, budget=budget),
             artefact,
+            particle,
             spectrum,
             sorted(set(batches)),
         )
         # More threads do nothing for a parametrisation.
-        for number in (sorted(set(threads)) if card.runtime == "onnx" else (1,))
+        for number in (sorted(set(threads)) if find_kind(card.runtime).threaded else (1,))
     ]
     return ModelSpeed(
         card.name,
@@ -328,9 +335,7 @@ def _machine() -> dict[str, str]:
         "processor": _processor(),
         "cores": str(os.cpu_count()),
         "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "onnxruntime": onnxruntime.__version__,
+        **versions(("numpy", "onnxruntime")),
         "caloforge": __version__,
     }
 

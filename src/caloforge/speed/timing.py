@@ -55,6 +55,7 @@ class Timing:
 
 def time_generator(
     artefact: Path,
+    particle: str,
     spectrum: Spectrum,
     batches: Sequence[int],
     *,
@@ -66,6 +67,7 @@ def time_generator(
 
     Args:
         artefact: Its folder.
+        particle: PDG name of what showers are of.
         spectrum: Incident energies; see :func:`stratified`.
         batches: Numbers of showers that are made together, in one call.
         threads: Threads that a network may use.
@@ -76,12 +78,12 @@ def time_generator(
         The time that loading took, s, and one timing for each batch, in increasing order.
     """
     start = time.perf_counter()
-    generator = load(artefact, threads=threads)
+    generator = load(artefact, particle, threads=threads)
     loading = time.perf_counter() - start
     timings = []
     for batch in sorted(batches):
         energies = stratified(spectrum, batch, seed)
-        part = batch if generator.card.runtime == "onnx" else min(batch, BATCH)
+        part = batch if generator.threaded else min(batch, BATCH)
 
         def make(
             repeat: int, energies: FloatArray = energies, batch: int = batch, part: int = part

@@ -1,18 +1,18 @@
-"""The page of a file of showers that a generator made."""
+"""The page of a file of showers, whatever made them."""
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from caloforge.errors import ArtefactError
 from caloforge.evaluation.summary.file import read_summary
 from caloforge.evaluation.summary.summary import Summary, SummaryBuilder
-from caloforge.runtime.artefacts import find_artefact, load_card
-from caloforge.showers import open_showers
+from caloforge.provenance import file_sha256, machine
+from caloforge.runtime import find_artefact
+from caloforge.showers import Showers, open_showers
 from caloforge.web.overview import RunInfo, write_overview
 
 __all__ = ["write_page"]
@@ -22,22 +22,19 @@ def write_page(
     path: str | Path,
     showers: str | Path,
     *,
-    model: str | Path,
     seconds: float | None = None,
-    command: str = "",
     progress: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Write the page that shows a file of generated showers beside Geant4.
+    """Write the page that shows a file of showers, beside Geant4 where a generator made them.
 
-    The shower that is drawn in three dimensions is the one whose incident energy is the median.
+    What made them is in the file, where caloforge wrote it; the artefact of that generator has the
+    Geant4 showers to compare with, if there are any for this readout. The shower that is drawn in
+    three dimensions is the one whose incident energy is the median.
 
     Args:
         path: HTML file to make or replace.
         showers: File of showers.
-        model: What made them; its artefact has the Geant4 showers to compare with, if there are
-            any for this readout.
-        seconds: Wall time that making them took.
-        command: How they were made.
+        seconds: Wall time that making them took, here and now.
         progress: Called with the number of showers looked at so far.
 
     Raises:
@@ -51,27 +48,39 @@ def write_page(
             done += len(block)
             progress(done)
         energies = file.energies()
-        middle = int(np.argsort(energies, kind="stable")[len(energies) // 2])
+        middle = int(np.argsort(energies, kind="stable")[len(energies) // 2]) if done else 0
         event = file.read(middle, middle + 1)
-        seed = file.run.get("seed")
-    folder = find_artefact(model, event.particle)
-    card = load_card(folder)
+        made = file.run
+    seed = made.get("seed")
     run = RunInfo(
-        generator=card.name,
-        version=card.version,
+        generator=_maker(made) or Path(showers).name,
+        version=str(made.get("version", "")),
         seed=seed if isinstance(seed, int) else None,
-        command=command,
-        seconds_per_shower=None if seconds is None else seconds / done,
-        machine=f"{os.cpu_count()} cores, {platform.machine()}",
+        command=str(made.get("command", "")),
+        seconds_per_shower=None if seconds is None else seconds / max(1, done),
+        machine="" if seconds is None else machine(),
     )
-    write_overview(
-        path,
-        builder.result(),
-        event,
-        run,
-        reference=_reference(folder / f"reference-{event.detector.name}.json"),
-    )
+    write_overview(path, builder.result(), event, run, reference=_reference(made, event))
 
 
-def _reference(path: Path) -> Summary | None:
-    return read_summary(path.read_text("utf-8"), str(path)) if path.is_file() else None
+def _maker(run: Mapping[str, object]) -> str:
+    """Name of what made the showers of a run; empty where it does not say."""
+    return "Geant4" if "physics" in run else str(run.get("model", ""))
+
+
+def _reference(run: Mapping[str, object], event: Showers) -> Summary | None:
+    """Geant4 showers beside those of a run, as the artefact has them that made these.
+
+    There are none if the artefact is no longer there, or no longer the same.
+    """
+    name, files = run.get("artefact") or run.get("model"), run.get("files")
+    if not (isinstance(name, str) and isinstance(files, dict)):
+        return None
+    try:
+        path = find_artefact(name) / f"reference-{event.detector.name}.json"
+    except ArtefactError:
+        return None
+    if not path.is_file() or file_sha256(path) != files.get(path.name):
+        return None
+    summary = read_summary(path.read_text("utf-8"), str(path))
+    return summary if summary.particle == event.particle else None

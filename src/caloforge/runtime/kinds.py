@@ -1,0 +1,34 @@
+"""The kinds of artefacts: what runs them, by the word on the card."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from caloforge.errors import ArtefactError
+from caloforge.explain import suggestion
+from caloforge.runtime.generator import Generator
+
+__all__ = ["KINDS", "find_kind"]
+
+KINDS = {
+    "fastcalosim": "caloforge.runtime.parametric:ParametricGenerator",
+    "onnx": "caloforge.runtime.onnx:OnnxGenerator",
+}
+"""Where the class of each kind is; it is imported when the first such artefact is loaded."""
+
+
+def find_kind(runtime: str) -> type[Generator]:
+    """The class that runs a kind of artefacts.
+
+    Args:
+        runtime: What the card says.
+
+    Raises:
+        ArtefactError: There is no such kind.
+    """
+    if runtime not in KINDS:
+        msg = f"runtime: {runtime!r} is not known; {suggestion(runtime, KINDS)}"
+        raise ArtefactError(msg)
+    module, _, name = KINDS[runtime].partition(":")
+    kind: type[Generator] = getattr(import_module(module), name)
+    return kind
