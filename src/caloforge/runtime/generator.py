@@ -37,6 +37,7 @@ class Generator(ABC):
     Attributes:
         threaded: Whether it makes a batch with several threads.
         needs: Files that its artefact must have.
+        gives_overflow: Whether it makes the energy beside the cells.
         card: What it is.
         folder: Where it lies.
         detector: What it fills.
@@ -46,6 +47,7 @@ class Generator(ABC):
 
     threaded: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
+    gives_overflow: bool = False
 
     def __init__(
         self,
@@ -132,11 +134,31 @@ class Generator(ABC):
             part = incident[start : start + batch]
             showers = first + start + np.arange(len(part))
             streams = Streams(seed, showers, Purpose.GENERATOR)
-            deposits, overflow = self._deposits(part, streams, readout)
-            if conserve_energy:
-                self._draw_again(part, streams, readout, deposits, overflow)
+            deposits, overflow = self.make(part, streams, readout, conserve_energy=conserve_energy)
             parts.append(part.showers(readout, deposits, overflow=overflow))
         return Showers.concatenate(parts)
+
+    def make(
+        self, incident: Incident, streams: Streams, readout: Detector, *, conserve_energy: bool
+    ) -> tuple[NDArray[np.floating], NDArray[np.float64] | None]:
+        """Make showers of particles that have been accepted, for those that are made of others.
+
+        Args:
+            incident: N particles, as :meth:`~caloforge.runtime.card.Card.accept` gives them.
+            streams: Their random numbers.
+            readout: What to record them in.
+            conserve_energy: Draw showers again that deposit too much.
+
+        Returns:
+            Deposits, shape (N, n_cells), MeV, and overflow, shape (N, n_layers), MeV, or None.
+
+        Raises:
+            EnergyError: No attempt at a shower conserves energy.
+        """
+        deposits, overflow = self._deposits(incident, streams, readout)
+        if conserve_energy:
+            self._draw_again(incident, streams, readout, deposits, overflow)
+        return deposits, overflow
 
     def _draw_again(
         self,

@@ -11,6 +11,7 @@ from caloforge.runtime.generator import Generator
 __all__ = ["KINDS", "find_kind"]
 
 KINDS = {
+    "choice": "caloforge.runtime.choice:ChoiceGenerator",
     "fastcalosim": "caloforge.runtime.parametric:ParametricGenerator",
     "onnx": "caloforge.runtime.onnx:OnnxGenerator",
 }

@@ -30,6 +30,7 @@ class ParametricGenerator(Generator):
     """
 
     needs = (PARAMETERS,)
+    gives_overflow = True
 
     def __init__(
         self, card: Card, folder: Path, *, particle: str | int = "", threads: int = 0
