@@ -52,8 +52,15 @@ from caloforge.particles import pdg_id
 
 __all__ = ["detector_from_json", "detector_names", "detector_to_json", "load_detector"]
 
-Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Position = Annotated[float, Field(allow_inf_nan=False)]
+# Bounds that no calorimeter comes near: what lies beyond is a slip, and would fill all memory.
+_LARGEST = 1e7  # mm
+_MOST_CELLS = 10_000_000
+_MOST_PLATES = 100_000
+
+Length = Annotated[float, Field(gt=0, le=_LARGEST, allow_inf_nan=False)]
+Position = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
+Density = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]  # g/cm^3
+Bins = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class _Part(BaseModel):
@@ -61,7 +68,7 @@ class _Part(BaseModel):
 
 
 class _Bins(_Part):
-    bins: Annotated[int, Field(ge=1)]
+    bins: Bins
     range: tuple[Position, Position]
 
 
@@ -74,7 +81,7 @@ class _Layer(_Part):
     x: _Bins | _Edges | None = None
     y: _Bins | _Edges | None = None
     r_edges: tuple[Position, ...] | None = None
-    n_alpha: Annotated[int, Field(ge=1)] | None = None
+    n_alpha: Bins | None = None
 
 
 class _Plate(_Part):
@@ -94,7 +101,7 @@ class _Stack(_Part):
 
 
 class _Material(_Part):
-    density: Length
+    density: Density
     state: Literal["solid", "liquid", "gas"]
     elements: dict[str, Annotated[int, Field(ge=1)]]
 
@@ -204,8 +211,11 @@ def _build(content: object, where: str) -> Detector:
         raise DetectorError(msg) from None
     try:
         layers = tuple(_layer(i, layer) for i, layer in enumerate(file.layers))
-        stack = _stack(file)
-        return Detector(file.name, layers, stack, file.description)
+        detector = Detector(file.name, layers, _stack(file), file.description)
+        if detector.n_cells > _MOST_CELLS:
+            msg = f"layers: have {detector.n_cells:,} cells, must be at most {_MOST_CELLS:,}"
+            raise DetectorError(msg)
+        return detector
     except DetectorError as error:
         msg = f"{where}: {error}"
         raise DetectorError(msg) from None
@@ -256,6 +266,10 @@ def _axis(axis: _Bins | _Edges) -> tuple[float, ...]:
 def _stack(file: _DetectorFile) -> Stack | None:
     if file.stack is None:
         return None
+    count = sum(group.repeat * len(group.plates) for group in file.stack.groups)
+    if count > _MOST_PLATES:
+        msg = f"stack: has {count:,} plates, must have at most {_MOST_PLATES:,}"
+        raise DetectorError(msg)
     plates = tuple(
         Plate(plate.material, plate.thickness, plate.sensitive)
         for group in file.stack.groups

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from caloforge.detector import CylindricalLayer, Detector
 from caloforge.errors import CaloforgeError, DetectorError
 from caloforge.fullsim.engine import Hits, Primaries, ShotError, random_index, shoot
-from caloforge.fullsim.geometry import require_stack
+from caloforge.fullsim.geometry import require_readable, require_stack
 from caloforge.fullsim.physics import PhysicsSettings
 from caloforge.incident.beam import Beam
 from caloforge.incident.gun import Gun
@@ -53,8 +53,8 @@ class Geant4Source:
         physics: Physics list and cut.
 
     Raises:
-        DetectorError: There is no stack, a readout belongs to another stack or does not say how
-            deep its layers are, or the beam misses the front face.
+        DetectorError: There is no stack, a readout belongs to another stack, does not say how deep
+            its layers are or cannot be meant for the stack, or the beam misses the front face.
         CaloforgeError: The seed is out of range.
     """
 
@@ -83,6 +83,7 @@ class Geant4Source:
                     f"{self.detector.name!r}; give one with the same stack, or without"
                 )
                 raise DetectorError(msg)
+            require_readable(stack, readout)
             if not beam.on_axis and len(set(map(type, readout.layers))) > 1:
                 msg = (
                     f"readout: {readout.name!r} has both cells and voxels, which is for particles "
