@@ -42,7 +42,7 @@ ROOMS: dict[str, set[str]] = {
     "evaluation": {"runtime", "showers", "detector"},
     "speed": {"runtime", "fullsim", "incident", "showers", "detector"},
     "training": {"evaluation", "runtime", "models", "preprocess", "showers", "detector"},
-    "export": {"training", "evaluation", "runtime", "models", "showers", "detector"},
+    "export": {"training", "evaluation", "runtime", "models", "incident", "showers", "detector"},
     "web": {"evaluation", "runtime", "showers", "detector"},
     "cli": {"web", "export", "speed", "training", "evaluation", "runtime", "models", "fullsim"}
     | {"incident", "showers", "detector"},

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from caloforge.detector import CylindricalLayer, Detector, RectangularLayer
 from caloforge.errors import ConfigError, ExportError
+from caloforge.export.profiles.base import Job
 from caloforge.export.profiles.lwtnn import lwtnn_json
-from caloforge.export.profiles.onnx import export_onnx
+from caloforge.export.profiles.onnx import OnnxForm, export_onnx
 from caloforge.models.atlas_vae.cells import CellDistribution, _log_density, _quantile
 from caloforge.models.atlas_vae.forms import CellsForm, DrawnForm, LayersForm, MeansForm
 from caloforge.models.atlas_vae.system import AtlasVAE, AtlasVAEConfig
@@ -451,7 +452,8 @@ class TestExport:
         """The same numbers, for any number of showers; the exporter refuses more than 1e-5."""
         system = build(small(preset).changed(couplings=int(preset == "cpu")), made_up(64))
         shaken(system.generator, 0.1)
-        assert export_onnx(system.generator, tmp_path / "generator.onnx") <= 1e-5
+        form = OnnxForm(Job(system.generator, system.setting, 0))
+        assert export_onnx(form, tmp_path / "generator.onnx") <= 1e-5
 
     @pytest.mark.parametrize("preset", ["paper", "dnncalosim"])
     def test_lwtnn(self, preset: str) -> None:

@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from caloforge.detector import Detector, RectangularLayer, load_detector
 from caloforge.errors import ConfigError, DetectorError
-from caloforge.export.profiles.onnx import export_onnx
+from caloforge.export.profiles.base import Job
+from caloforge.export.profiles.onnx import OnnxForm, export_onnx
 from caloforge.models.blocks import InpaintingAttention
 from caloforge.models.calogan import (
     CaloGAN,
@@ -386,7 +387,8 @@ def test_the_exported_generator_makes_the_same_showers(tmp_path: Path) -> None:
         assert isinstance(stream, GeneratorStream)
         nn.init.normal_(stream.dense.bias, std=0.1)
     path = tmp_path / "generator.onnx"
-    assert export_onnx(calogan.generator, path) < 1e-5
+    job = Job(calogan.generator, calogan.setting, 0)
+    assert export_onnx(OnnxForm(job), path) < 1e-5
     session = onnxruntime.InferenceSession(path)
     generator = calogan.generator.eval()
     for n in (1, 7, 100):
@@ -397,4 +399,4 @@ def test_the_exported_generator_makes_the_same_showers(tmp_path: Path) -> None:
         scale = expected.max(axis=1, keepdims=True)
         assert np.abs(got - expected).max() <= 1e-5 * scale.max()
         assert (expected > 0).any()
-    assert export_onnx(calogan.generator, path, half=True) < 1e-5
+    assert export_onnx(OnnxForm(job), path, half=True) < 1e-5

@@ -20,7 +20,8 @@ import caloforge
 from artefacts import CALOGAN, make_artefact
 from caloforge.detector import Detector
 from caloforge.errors import CaloforgeError, DetectorError, ExportError, OutputError, ParticleError
-from caloforge.export.profiles.onnx import export_onnx
+from caloforge.export.profiles.base import Job
+from caloforge.export.profiles.onnx import OnnxForm, export_onnx
 from caloforge.export.run import Origin, export_generator, export_run
 from caloforge.models import systems
 from caloforge.models.config import SystemConfig
@@ -118,18 +119,24 @@ def assert_same(got: NDArray[np.float32], expected: NDArray[np.float32]) -> None
     assert (np.abs(got - expected).max(axis=1) <= 1e-5 * expected.max(axis=1)).all()
 
 
+def to_onnx(
+    generator: GeneratorNetwork, path: Path, *, label: int = 0, half: bool = False
+) -> float:
+    return export_onnx(OnnxForm(Job(generator, SETTING, label)), path, half=half)
+
+
 @pytest.fixture(scope="module")
 def exported(generator: Images, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The network of photons."""
     path = tmp_path_factory.mktemp("onnx") / "network.onnx"
-    assert 0 < export_onnx(generator, path, label=1) <= 1e-5
+    assert 0 < to_onnx(generator, path, label=1) <= 1e-5
     return path
 
 
 @pytest.fixture(scope="module")
 def halved(generator: Images, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("half") / "network.onnx"
-    assert export_onnx(generator, path, label=1, half=True) <= 1e-5
+    assert to_onnx(generator, path, label=1, half=True) <= 1e-5
     return path
 
 
@@ -208,12 +215,12 @@ class TestRefusal:
         with pytest.raises(
             ExportError, match=r"deviates from PyTorch by .*, must be at most 1e-05"
         ):
-            export_onnx(Moody(toy), tmp_path / "x.onnx")
+            to_onnx(Moody(toy), tmp_path / "x.onnx")
         assert list(tmp_path.iterdir()) == []
 
     def test_network_without_onnx_form(self, tmp_path: Path) -> None:
         with pytest.raises(ExportError, match="Undecided has no ONNX form: ") as error:
-            export_onnx(Undecided(504), tmp_path / "x.onnx")
+            to_onnx(Undecided(504), tmp_path / "x.onnx")
         assert "\n" not in str(error.value)
         assert list(tmp_path.iterdir()) == []
 
@@ -221,7 +228,7 @@ class TestRefusal:
         toy = ToyGenerator(504)
         toy.layer.weight.data[3, 1] = 1e5
         with pytest.raises(ExportError, match=r"half: generator\.layer\.weight has numbers beyond"):
-            export_onnx(toy, tmp_path / "x.onnx", half=True)
+            to_onnx(toy, tmp_path / "x.onnx", half=True)
 
 
 # Artefacts
@@ -244,14 +251,11 @@ def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)
     test = replace(read_showers(FIXTURES / "gamma-calogan.h5"), particle="gamma")
     deviation = export_generator(
-        WithGraph(504),
+        Job(WithGraph(504), SETTING, 1, half=True),
         output,
-        setting=SETTING,
         origin=ORIGIN,
-        label=1,
-        test=test,
-        format="lwtnn",
-        half=True,
+        tests=[test],
+        profiles=["lwtnn"],
     )
     assert deviation <= 1e-5
     return output
@@ -308,11 +312,11 @@ class TestArtefact:
     def test_what_fails_leaves_nothing(self, generator: Images, tmp_path: Path) -> None:
         output = tmp_path / "made"
         with pytest.raises(ExportError, match="lwtnn holds dense layers alone, Images is not"):
-            export_generator(generator, output, setting=SETTING, origin=ORIGIN, format="lwtnn")
+            export_generator(Job(generator, SETTING, 0), output, origin=ORIGIN, profiles=["lwtnn"])
         assert list(tmp_path.iterdir()) == []
         output.mkdir()
         with pytest.raises(OutputError, match="exists already"):
-            export_generator(generator, output, setting=SETTING, origin=ORIGIN)
+            export_generator(Job(generator, SETTING, 0), output, origin=ORIGIN)
 
 
 class OneLayer(ToyVariational):
@@ -396,8 +400,8 @@ class TestRun:
         )
         tests = []
 
-        def instead(_: GeneratorNetwork, output: Path, **options: Any) -> float:
-            tests.append(options["test"])
+        def instead(_: Job, output: Path, **options: Any) -> float:
+            tests.append(options["tests"])
             make_artefact(output)
             return 1e-7
 
@@ -408,16 +412,19 @@ class TestRun:
         assert "compares with no Geant4 showers: name a file (--test-data)" in result.out
         line = ("export", tmp_path / "run", "-o", tmp_path / "model", "--test-data", data[0])
         assert cli(*line, "--quiet").out == ""
-        assert tests[0] is None
+        assert tests[0] == ()
         np.testing.assert_array_equal(
-            tests[1].deposits, read_showers(data[0], split="test").deposits
+            tests[1][0].deposits, read_showers(data[0], split="test").deposits
         )
 
     def test_several_particles(self, data: list[Path], tmp_path: Path) -> None:
         run = self.trained("layer", data, tmp_path / "run", ("e+", "gamma")).folder
-        for particle, words in ((None, "is of e\\+, gamma; name one"), ("pi+", "not of pi\\+")):
-            with pytest.raises(ParticleError, match=words):
-                export_run(run, tmp_path / "model", particle=particle)
+        with pytest.raises(ParticleError, match="not of pi\\+"):
+            export_run(run, tmp_path / "model", particle="pi+")
+        with pytest.raises(ExportError, match="does not tell e\\+, gamma apart; name one"):
+            export_run(run, tmp_path / "model")
+        with pytest.raises(ExportError, match="is one file, the run is of e\\+, gamma"):
+            export_run(run, tmp_path / "model", test_data=data[0])
         with pytest.raises(ParticleError, match=r"eplus\.h5 holds e\+, not gamma"):
             export_run(run, tmp_path / "model", particle="gamma", test_data=data[0])
         voxels = tmp_path / "voxels.h5"

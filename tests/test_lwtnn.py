@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from caloforge.detector import load_detector
 from caloforge.errors import ExportError, OutputError
-from caloforge.export.profiles.lwtnn import export_lwtnn, lwtnn_json
+from caloforge.export.profiles.base import Job
+from caloforge.export.profiles.lwtnn import LWTNN, LwtnnProfile, lwtnn_json
 from caloforge.models.dense import DenseGraph, DenseInput, DenseStack
-from caloforge.models.system import GeneratorNetwork, Given
+from caloforge.models.system import GeneratorNetwork, Given, Setting
 from lwtnn_evaluator import Floats, Lwtnn
 
 SHOWERS = 16
@@ -243,11 +245,11 @@ class WithGraph(Plain):
 
 
 def test_file(tmp_path: Path) -> None:
-    path = tmp_path / "network.json"
-    generator = WithGraph()
-    export_lwtnn(generator, path)
-    assert path.read_text("utf-8") == lwtnn_json(generator.dense_graph())
+    setting = Setting(load_detector("calogan"), ("e+",), (1.0, 100.0))
+    generator, profile = WithGraph(), LwtnnProfile()
+    profile.write(Job(generator, setting, 0), tmp_path)
+    assert (tmp_path / LWTNN).read_text("utf-8") == lwtnn_json(generator.dense_graph())
     with pytest.raises(OutputError, match="there is no folder"):
-        export_lwtnn(generator, tmp_path / "none" / "network.json")
-    with pytest.raises(ExportError, match="Plain is not made of these; choose onnx"):
-        export_lwtnn(Plain(), path)
+        profile.write(Job(generator, setting, 0), tmp_path / "none")
+    with pytest.raises(ExportError, match="Plain is not made of these; leave it out"):
+        profile.check(Job(Plain(), setting, 0))

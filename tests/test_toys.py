@@ -10,19 +10,26 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
-from caloforge.errors import CaloforgeError, TrainingError
+import caloforge
+from caloforge.errors import CaloforgeError, ExportError, TrainingError
 from caloforge.evaluation.features.shapes import Direction, lateral_centre
+from caloforge.export import export_run, profiles
+from caloforge.incident.incident import Incident
 from caloforge.models import systems
 from caloforge.models.system import Batch, Given
+from caloforge.random import Purpose, Streams
+from caloforge.runtime import load_card
 from caloforge.showers import Showers, read_showers, write_showers
 from caloforge.showers.split import split_file
 from caloforge.training import Recipe, Run, train
 from caloforge.training.checkpoint import load_checkpoint
 from caloforge.training.data import Mirrors, TrainingData
 from conftest import ROOT
+from toys.flat import FLAT, LARGEST
 from toys.slow import SlowGenerator
 from toys.two_critics import ToyCritics, gradient_penalty
 
@@ -313,3 +320,79 @@ class TestData:
         assert energies == sorted(energies)
         with pytest.raises(TrainingError, match="order: has shape"):
             next(loaded.batches(1, 0, 4, order=lambda train, epoch, rng: np.arange(3)))
+
+
+class TestExport:
+    @pytest.fixture
+    def several(self, aimed: dict[str, Path], tmp_path: Path) -> Path:
+        """Two particles, entry points and directions: an artefact of one network."""
+        run = train(recipe("toy-aimed", aimed), tmp_path / "run")
+        export_run(run.folder, tmp_path / "made")
+        return tmp_path / "made"
+
+    def test_an_artefact_of_several_particles_told_where_they_enter(
+        self, several: Path, tmp_path: Path
+    ) -> None:
+        card = load_card(several)
+        assert card.name == "toy-aimed-eplus-gamma"
+        assert card.particles == ("e+", "gamma")
+        names = ["energy", "label", "entry_point", "direction"]
+        assert [item.name for item in card.conditions] == names
+        assert [item.name for item in card.inputs] == ["z", *names]
+        network = cast("Any", Run.open(tmp_path / "run").load_best()).generator
+        points = np.array([[0.0, 0.0], [5.0, -3.0]])
+        directions = np.array([[0.0, 0.0, 1.0], [0.6, 0.0, 0.8]])
+        for label, particle in enumerate(card.particles):
+            incident = Incident(np.array([10.0, 20.0]), particle, points, directions)
+            made = caloforge.load(several, particle).sample(incident, seed=3)
+            assert made.particle == particle
+            np.testing.assert_array_equal(made.entry_point, points)
+            z = Streams(3, np.arange(2), Purpose.GENERATOR).normal(network.noise)
+            given = Given(
+                torch.tensor([[10.0], [20.0]]),
+                torch.full((2,), label),
+                torch.from_numpy(points).float(),
+                torch.from_numpy(directions).float(),
+            )
+            with torch.no_grad():
+                expected = network(torch.from_numpy(z).float(), given).numpy()
+            np.testing.assert_allclose(made.deposits, expected, rtol=1e-4, atol=1e-2)
+
+    def test_one_of_several(self, several: Path, tmp_path: Path) -> None:
+        export_run(tmp_path / "run", tmp_path / "one", particle="gamma")
+        card = load_card(tmp_path / "one")
+        assert card.particles == ("gamma",)
+        assert "label" not in {item.name for item in card.inputs}
+        one, both = (caloforge.load(tmp_path / name, "gamma") for name in ("one", "made"))
+        first, second = (each.sample([5.0, 50.0], seed=1).deposits for each in (one, both))
+        np.testing.assert_allclose(first, second, rtol=1e-5)
+
+    def test_a_profile(
+        self, data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        where = ("toys.flat:FlatProfile", "A toy.")
+        monkeypatch.setitem(profiles.PROFILES, "toy-flat", where)
+        run = train(recipe("toy-flow", {"e+": data["eplus"]}), tmp_path / "run")
+        assert export_run(run.folder, tmp_path / "made", profiles=["toy-flat"]) <= 1e-5
+        card = load_card(tmp_path / "made")
+        assert {FLAT, "generator.onnx"} <= set(card.files)
+        assert f"{FLAT} makes one shower at a time." in card.limits
+        # What the host feeds gives what the generator gives.
+        made = caloforge.load(tmp_path / "made").sample([40.0], seed=2)
+        z = Streams(2, np.arange(1), Purpose.GENERATOR).normal(504)
+        session = onnxruntime.InferenceSession(tmp_path / "made" / FLAT)
+        fed = np.concatenate([z, [[40.0 * 1000.0 / LARGEST]]], axis=1).astype(np.float32)
+        layers = session.run(None, {"everything": fed})
+        for layer, image in zip(layers, made.images, strict=True):
+            np.testing.assert_allclose(1000.0 * layer.ravel(), image.ravel(), rtol=1e-4, atol=1e-3)
+
+    def test_what_a_profile_refuses_is_said_before_anything_is_written(
+        self, several: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        where = ("toys.flat:FlatProfile", "A toy.")
+        monkeypatch.setitem(profiles.PROFILES, "toy-flat", where)
+        with pytest.raises(ExportError, match="toy-flat feeds no particle"):
+            export_run(tmp_path / "run", tmp_path / "none", profiles=["toy-flat"])
+        with pytest.raises(ExportError, match="did you mean toy-flat"):
+            export_run(tmp_path / "run", tmp_path / "none", profiles=["toyflat"])
+        assert not (tmp_path / "none").exists()

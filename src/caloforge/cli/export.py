@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from caloforge.cli.console import Json, Overwrite, Quiet, need_training, show
+from caloforge.export.profiles import PROFILES
 
 __all__ = ["export"]
 
@@ -16,7 +17,7 @@ export = App(
     help_epilogue=(
         "**Examples:**\n\n"
         "- caloforge export my-run -o my-model\n"
-        "- caloforge export my-run -o my-model --format lwtnn --test-data eplus.h5\n"
+        "- caloforge export my-run -o my-model --profile lwtnn --test-data eplus.h5\n"
         "- caloforge export three-particles -o pions --particle pi+ --half"
     ),
 )
@@ -27,12 +28,16 @@ def _export(
     run: Annotated[str, Parameter(help="Folder of a training (caloforge train).")],
     *,
     output: Annotated[str, Parameter(name=["--output", "-o"], help="Folder to make.")],
-    format: Annotated[  # noqa: A002
-        Literal["onnx", "lwtnn"],
-        Parameter(help="lwtnn: the dense network as JSON too, for LWTNN in C++."),
-    ] = "onnx",
+    profile: Annotated[
+        list[str] | None,
+        Parameter(
+            negative="",
+            help="What another host loads, beside the ONNX file; may be given again. "
+            + " ".join(f"{name}: {line}" for name, (_, line) in PROFILES.items() if name != "onnx"),
+        ),
+    ] = None,
     particle: Annotated[
-        str | None, Parameter(help="PDG name or identifier; needed if there are several.")
+        str | None, Parameter(help="PDG name or identifier; default: all of the run.")
     ] = None,
     half: Annotated[
         bool, Parameter(negative="", help="Store large weights in half precision: half the file.")
@@ -58,7 +63,7 @@ def _export(
         run,
         output,
         particle=particle,
-        format=format,
+        profiles=profile or (),
         half=half,
         test_data=test_data,
         energy_range=None if energy_range is None else parse_range(energy_range),

@@ -15,6 +15,7 @@ from caloforge.evaluation.sections import SECTIONS
 from caloforge.evaluation.sections.pair import Pair
 from caloforge.evaluation.summary.file import write_summary
 from caloforge.evaluation.summary.summary import SummaryBuilder
+from caloforge.export.closure import asked
 from caloforge.runtime.card import Score
 from caloforge.runtime.generator import Generator
 from caloforge.showers import Showers
@@ -25,14 +26,14 @@ _SHOWERS = 4096
 _SLUGS = {"e+": "eplus", "e-": "eminus", "pi+": "piplus", "pi-": "piminus"}
 
 
-def artefact_name(system: str, particle: str) -> str:
+def artefact_name(system: str, *particles: str) -> str:
     """Name of an artefact.
 
     Examples:
-        >>> artefact_name("calogan", "e+")
-        'calogan-eplus'
+        >>> artefact_name("calogan", "e+"), artefact_name("calogan", "e+", "gamma")
+        ('calogan-eplus', 'calogan-eplus-gamma')
     """
-    return f"{system}-{_SLUGS.get(particle, particle.lower())}"
+    return "-".join([system, *(_SLUGS.get(name, name.lower()) for name in particles)])
 
 
 def definition(detector: Detector) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def scores(generator: Generator, test: Showers, *, seed: int) -> tuple[Score, ..
     """
     if len(test) < _LEAST or find_spec("sklearn") is None:
         return ()
-    showers = generator.sample(test.energy, seed=seed, detector=test.detector)
+    showers = generator.sample(asked(generator, test), seed=seed, detector=test.detector)
     pair = Pair(reference=test, showers=showers, training=None, seed=seed, quick=True)
     return tuple(
         Score(

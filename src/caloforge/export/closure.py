@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.evaluation.distances.response import resolution
+from caloforge.incident.incident import Incident
 from caloforge.random import Purpose, stream
 from caloforge.runtime.card import Measurement
 from caloforge.runtime.generator import Generator
 from caloforge.showers import Showers
 
-__all__ = ["CLOSURE_ENERGIES", "closure", "compare_layers"]
+__all__ = ["CLOSURE_ENERGIES", "asked", "closure", "compare_layers"]
 
 Floats = NDArray[np.float64]
 
 CLOSURE_ENERGIES = (5.0, 20.0, 50.0, 90.0)
 _BATCH = 2000
+
+
+def asked(generator: Generator, showers: Showers) -> Incident:
+    """What a generator is asked for to make showers like these, of what it can be asked for."""
+    incident, card = Incident.of_showers(showers), generator.card
+    if card.condition("entry_point") is None:
+        incident = replace(incident, entry_point=None)
+    if card.condition("direction") is None:
+        incident = replace(incident, direction=None)
+    return incident
 
 
 def closure(
@@ -39,7 +52,7 @@ def closure(
     Returns:
         See :func:`compare_layers`.
     """
-    wanted = np.tile(reference.energy, repeat)
+    wanted = asked(generator, reference)[np.tile(np.arange(len(reference)), repeat)]
     layers = []
     for start in range(0, len(wanted), _BATCH):
         showers = generator.sample(

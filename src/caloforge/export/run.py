@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from caloforge.errors import ParticleError
+from caloforge.errors import ExportError, ParticleError
 from caloforge.export.card import (
     artefact_name,
     definition,
@@ -17,28 +17,22 @@ from caloforge.export.card import (
 )
 from caloforge.export.closure import closure
 from caloforge.export.folder import artefact_folder
-from caloforge.export.profiles.lwtnn import LWTNN, export_lwtnn
-from caloforge.export.profiles.onnx import export_onnx
-from caloforge.models.system import GeneratorNetwork, Setting
+from caloforge.export.profiles import find_profile
+from caloforge.export.profiles.base import Job
+from caloforge.export.profiles.onnx import OnnxForm, OnnxProfile
 from caloforge.particles import particle_name
 from caloforge.provenance import file_sha256
-from caloforge.runtime.card import CARD, Card, TensorSpec, TrainingRows
+from caloforge.runtime.card import CARD, Card, Measurement, Parent, Score, TrainingRows
 from caloforge.runtime.conditions import Condition
-from caloforge.runtime.onnx import DEPOSITS, ENERGY, MODEL, NOISE, OnnxGenerator
+from caloforge.runtime.onnx import OnnxGenerator
 from caloforge.showers import Showers, read_part
 from caloforge.training.run import Run
 from caloforge.version import __version__
 
 __all__ = ["Origin", "export_generator", "export_run"]
 
-_LIMITS = (
-    "Entry points and directions are those of the training showers; they are no input.",
-    "Energy beside the cells is not described.",
-)
-_LIMIT_HALF = "Weights are rounded to half precision."
-_LIMIT_LWTNN = (
-    f"{LWTNN} is the dense network alone; its entry 'miscellaneous' says what belongs around it."
-)
+_LIMIT_CELLS = "Energy beside the cells is not described."
+_LIMIT_CENTRE = "Entry points and directions are those of the training showers; they are no input."
 
 
 @dataclass(frozen=True)
@@ -56,6 +50,7 @@ class Origin:
         epoch: The epoch that was chosen, from 1.
         limits: What it cannot do, in sentences.
         references: Its papers.
+        parents: The trained systems that it learnt from.
     """
 
     system: str
@@ -68,6 +63,7 @@ class Origin:
     epoch: int
     limits: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    parents: tuple[Parent, ...] = ()
 
 
 def export_run(
@@ -75,7 +71,7 @@ def export_run(
     output: str | Path,
     *,
     particle: str | int | None = None,
-    format: Literal["onnx", "lwtnn"] = "onnx",  # noqa: A002
+    profiles: Sequence[str] = (),
     half: bool = False,
     test_data: str | Path | None = None,
     energy_range: tuple[float, float] | None = None,
@@ -86,11 +82,13 @@ def export_run(
     Args:
         run: Folder of the training.
         output: Folder to make.
-        particle: Which of the particles that it was trained for; None if there is but one.
-        format: ``"lwtnn"`` adds the dense network as JSON for LWTNN.
+        particle: Which of the particles that it was trained for becomes part of the network; None
+            for all of them.
+        profiles: What to write beside ``generator.onnx``, for other hosts; names in
+            :data:`~caloforge.export.profiles.PROFILES`.
         half: Store large weights in half precision.
         test_data: File of Geant4 showers whose test rows the card compares with; by default the
-            file that was trained on, if it is still where it was.
+            files that were trained on, if they are still where they were.
         energy_range: Lowest and highest incident energy that the artefact is for, GeV; by default
             those of the showers that it learnt from.
         overwrite: Replace an artefact that is there.
@@ -101,7 +99,7 @@ def export_run(
 
     Raises:
         CaloforgeError: An argument is wrong, the run has no best epoch yet, its network cannot be
-            written in that format, or the folder cannot be made.
+            written in a profile, or the folder cannot be made.
     """
     found = Run.open(run)
     label = _label(found, particle)
@@ -117,125 +115,122 @@ def export_run(
         epoch=found.best_epoch,
         limits=system.limits,
         references=system.references,
+        parents=found.parents,
     )
+    setting = found.setting
+    if energy_range is not None:
+        setting = replace(setting, energy_range=energy_range)
+    job = Job(system.sampler, setting, label, half)
     return export_generator(
-        system.sampler,
+        job,
         Path(output),
-        setting=(
-            found.setting
-            if energy_range is None
-            else replace(found.setting, energy_range=energy_range)
-        ),
-        label=label,
         origin=origin,
-        test=_test_rows(found, label, test_data),
-        format=format,
-        half=half,
+        tests=_test_rows(found, job.particles, test_data),
+        profiles=profiles,
         overwrite=overwrite,
     )
 
 
 def export_generator(
-    generator: GeneratorNetwork,
+    job: Job,
     output: Path,
     *,
-    setting: Setting,
     origin: Origin,
-    label: int = 0,
-    test: Showers | None = None,
-    format: Literal["onnx", "lwtnn"] = "onnx",  # noqa: A002
-    half: bool = False,
+    tests: Sequence[Showers] = (),
+    profiles: Sequence[str] = (),
     overwrite: bool = False,
 ) -> float:
     """Make an artefact of a network.
 
     Args:
-        generator: The network.
+        job: The network, and what it was trained for.
         output: Folder to make.
-        setting: What it was trained for.
         origin: How it came to be.
-        label: Index of the particle.
-        test: Geant4 showers that the card compares with; nothing may have been chosen on them.
-        format: ``"lwtnn"`` adds the dense network as JSON for LWTNN.
-        half: Store large weights of the ONNX file in half precision.
+        tests: Geant4 showers of each particle that the card compares with; nothing may have been
+            chosen on them.
+        profiles: What to write beside ``generator.onnx``.
         overwrite: Replace an artefact that is there.
 
     Returns:
-        The largest deviation of the artefact from PyTorch.
+        The largest deviation of what was written from PyTorch.
 
     Raises:
-        ExportError: The network cannot be written in that format.
+        ExportError: The network cannot be written in a profile, or has several particles that it
+            does not tell apart.
         OutputError: The folder cannot be made.
     """
-    particle, detector = setting.particles[label], setting.detector
-    limits = [*origin.limits, *_LIMITS]
+    if len(job.particles) > 1 and "label" not in job.generator.conditions:
+        msg = (
+            f"particle: the network does not tell {', '.join(job.particles)} apart; name one of "
+            "them (particle=, on the command line --particle)"
+        )
+        raise ExportError(msg)
+    # The artefact's own file last: the others refuse what they cannot hold before it is written.
+    wanted = [find_profile(name) for name in dict.fromkeys(profiles) if name != OnnxProfile.name]
+    wanted.append(OnnxProfile())
+    for profile in wanted:
+        profile.check(job)
     with artefact_folder(output, overwrite=overwrite) as folder:
-        if format == "lwtnn":
-            export_lwtnn(generator, folder / LWTNN)
-            limits.append(_LIMIT_LWTNN)
-        if half:
-            limits.append(_LIMIT_HALF)
-        deviation = export_onnx(
-            generator, folder / MODEL, label=label, half=half, energy_range=setting.energy_range
-        )
-        if test is not None:
+        written = [profile.write(job, folder) for profile in wanted]
+        for test in tests:
             write_reference(folder, test)
-        card = Card(
-            name=artefact_name(origin.system, particle),
-            system=origin.system,
-            version=__version__,
-            description=f"{origin.system} of {particle} in {detector.name}, epoch {origin.epoch}",
-            runtime="onnx",
-            config=dict(origin.config),
-            detector=definition(detector),
-            particles=(particle,),
-            conditions=(Condition.of("energy", *setting.energy_range),),
-            inputs=(
-                TensorSpec(
-                    name=NOISE,
-                    shape=("N", generator.noise),
-                    unit="",
-                    description="independent standard normal noise",
-                ),
-                TensorSpec(name=ENERGY, shape=("N", 1), unit="GeV", description="incident energy"),
-            ),
-            outputs=(
-                TensorSpec(
-                    name=DEPOSITS,
-                    shape=("N", detector.n_cells),
-                    unit="MeV",
-                    description="energy left in each cell",
-                ),
-            ),
-            training=origin.training,
-            command=origin.command,
-            seed=origin.seed,
-            wall_time=round(origin.wall_time, 1),
-            machine=origin.machine,
-            metrics=(),
-            limits=tuple(limits),
-            licence="Apache-2.0",
-            references=origin.references,
-            files={path.name: file_sha256(path) for path in sorted(folder.iterdir())},
-        )
-        made = OnnxGenerator(card, folder)
-        changes: dict[str, Any] = {"speed": speed(made, origin.seed)}
-        if test is not None:
+        limits = [text for item in written for text in item.limits]
+        card = _card(job, origin, tuple(limits), folder)
+        makers = [OnnxGenerator(card, folder, particle=name) for name in card.particles]
+        changes: dict[str, Any] = {"speed": speed(makers[0], origin.seed)}
+        metrics: list[Measurement] = []
+        judged: list[Score] = []
+        for test in tests:
+            maker = makers[card.particles.index(test.particle)]
             low, high = card.energy_range
             inside = test[(test.energy >= low) & (test.energy <= high)]
-            changes["metrics"] = closure(made, inside, seed=origin.seed)
-            changes["scores"] = scores(made, inside, seed=origin.seed)
+            metrics += closure(maker, inside, seed=origin.seed)
+            judged += scores(maker, inside, seed=origin.seed)
+        changes |= {"metrics": tuple(metrics), "scores": tuple(judged)}
         (folder / CARD).write_text(card.model_copy(update=changes).to_json(), "utf-8")
-    return deviation
+    return max(item.deviation for item in written)
 
 
-def _label(run: Run, particle: str | int | None) -> int:
+def _card(job: Job, origin: Origin, limits: tuple[str, ...], folder: Path) -> Card:
+    """The card, without what is measured."""
+    form = OnnxForm(job)
+    detector, particles = job.setting.detector, job.particles
+    limits = (*origin.limits, _LIMIT_CELLS, *limits)
+    if "entry_point" not in form.conditions:
+        limits = (*limits, _LIMIT_CENTRE)
+    bounds = {"energy": job.setting.energy_range}
+    return Card(
+        name=artefact_name(origin.system, *particles),
+        system=origin.system,
+        version=__version__,
+        description=(
+            f"{origin.system} of {', '.join(particles)} in {detector.name}, epoch {origin.epoch}"
+        ),
+        runtime="onnx",
+        config=dict(origin.config),
+        detector=definition(detector),
+        particles=particles,
+        conditions=tuple(Condition.of(name, *bounds.get(name, ())) for name in form.conditions),
+        inputs=form.inputs,
+        outputs=form.outputs,
+        training=origin.training,
+        parents=origin.parents,
+        command=origin.command,
+        seed=origin.seed,
+        wall_time=round(origin.wall_time, 1),
+        machine=origin.machine,
+        metrics=(),
+        limits=limits,
+        licence="Apache-2.0",
+        references=origin.references,
+        files={path.name: file_sha256(path) for path in sorted(folder.iterdir())},
+    )
+
+
+def _label(run: Run, particle: str | int | None) -> int | None:
     particles = run.setting.particles
     if particle is None:
-        if len(particles) > 1:
-            msg = f"particle: run {run.folder} is of {', '.join(particles)}; name one (--particle)"
-            raise ParticleError(msg)
-        return 0
+        return None if len(particles) > 1 else 0
     name = particle_name(particle)
     if name not in particles:
         msg = f"particle: run {run.folder} is of {', '.join(particles)}, not of {name}"
@@ -243,13 +238,23 @@ def _label(run: Run, particle: str | int | None) -> int:
     return particles.index(name)
 
 
-def _test_rows(run: Run, label: int, test_data: str | Path | None) -> Showers | None:
-    """The test rows to compare with, as the generator fills them; None if there are none."""
-    particle = run.setting.particles[label]
-    paths = run.recipe.data[particle] if test_data is None else (Path(test_data),)
-    if test_data is None:
-        known = {item.sha256 for item in run.training}
-        if not all(path.is_file() and file_sha256(path) in known for path in paths):
-            return None  # a file that has changed may call rows of the training test rows
-    showers = Showers.concatenate([read_part(path, "test", particle) for path in paths])
-    return showers.restricted(run.setting.detector)
+def _test_rows(
+    run: Run, particles: Sequence[str], test_data: str | Path | None
+) -> tuple[Showers, ...]:
+    """The test rows to compare with, as the generator fills them; none if there are none."""
+    if test_data is not None and len(particles) > 1:
+        msg = (
+            f"test_data: is one file, the run is of {', '.join(particles)}; name one particle, or "
+            "leave it out"
+        )
+        raise ExportError(msg)
+    found = []
+    for particle in particles:
+        paths = run.recipe.data[particle] if test_data is None else (Path(test_data),)
+        if test_data is None:
+            known = {item.sha256 for item in run.training}
+            if not all(path.is_file() and file_sha256(path) in known for path in paths):
+                continue  # a file that has changed may call rows of the training test rows
+        showers = Showers.concatenate([read_part(path, "test", particle) for path in paths])
+        found.append(showers.restricted(run.setting.detector))
+    return tuple(found)

@@ -22,7 +22,7 @@ from caloforge.errors import ArtefactError, ParticleError
 from caloforge.incident.incident import Incident
 from caloforge.particles import particle_name
 from caloforge.provenance import file_sha256
-from caloforge.runtime.conditions import QUANTITIES, Condition, check_neutral
+from caloforge.runtime.conditions import QUANTITIES, Condition, DType, check_neutral
 
 __all__ = [
     "CARD",
@@ -39,11 +39,6 @@ __all__ = [
 ]
 
 CARD = "card.json"
-DType = Literal[
-    "BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64",
-    "FP16", "FP32", "FP64",
-]  # fmt: skip
-"""Types of numbers, in the words of the Open Inference Protocol."""
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,13 @@ __all__ = ["QUANTITIES", "Condition", "Quantity", "check_neutral"]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 _ROUNDING = 1e-6  # of entry points and directions: files hold them in single precision
+
+
+DType = Literal[
+    "BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64",
+    "FP16", "FP32", "FP64",
+]  # fmt: skip
+"""Types of numbers, in the words of the Open Inference Protocol."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Quantity:
 
     unit: str
     width: int
-    dtype: str
+    dtype: DType
     values: Callable[[Incident, tuple[str, ...]], NDArray[Any]]
     neutral: tuple[float, ...] | None = None
     without: str = ""

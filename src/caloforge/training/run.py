@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from filelock import FileLock, Timeout
@@ -22,12 +22,12 @@ from caloforge.errors import OutputError, TrainingError
 from caloforge.models.system import Setting, System
 from caloforge.models.systems import system_type
 from caloforge.provenance import file_sha256
-from caloforge.runtime.card import TrainingRows
+from caloforge.runtime.card import Parent, TrainingRows
 from caloforge.training.checkpoint import load_checkpoint, read_state
 from caloforge.training.recipe import Recipe
 from caloforge.version import __version__
 
-__all__ = ["Parent", "Run", "State", "find_teacher"]
+__all__ = ["Run", "State", "find_teacher"]
 
 _ABOUT = "run.json"
 _LOCK = ".lock"
@@ -36,18 +36,6 @@ _STATE = "state.json"
 _MAY_CHANGE = ("budget", "checkpoint_every", "threads", "device")
 
 State = Literal["new", "running", "stopped", "done", "failed"]
-
-
-class Parent(NamedTuple):
-    """A trained system that another learnt from.
-
-    Attributes:
-        system: Its name.
-        sha256: Of its best epoch.
-    """
-
-    system: str
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -148,7 +136,7 @@ class Run:
                 ),
                 tuple(TrainingRows.model_validate(item) for item in about["training"]),
                 about["environment"],
-                tuple(Parent(**item) for item in about["parents"]),
+                tuple(Parent.model_validate(item) for item in about["parents"]),
             )
         except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
             msg = f"run {folder}: is no folder of a training ({_ABOUT}: {error})"
@@ -180,7 +168,7 @@ class Run:
             },
             "training": [item.model_dump(mode="json") for item in self.training],
             "environment": dict(self.environment),
-            "parents": [item._asdict() for item in self.parents],
+            "parents": [item.model_dump(mode="json") for item in self.parents],
         }
 
     @property
@@ -232,7 +220,7 @@ class Run:
             TrainingError: No epoch has ended yet.
         """
         self._check_best()
-        return Parent(self.recipe.system, file_sha256(self.best))
+        return Parent(system=self.recipe.system, sha256=file_sha256(self.best))
 
     def check_same(
         self,

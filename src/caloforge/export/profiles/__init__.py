@@ -1,1 +1,39 @@
-"""Forms in which a generator leaves: one file each."""
+"""Forms in which a generator leaves: one file each.
+
+``onnx`` is what caloforge itself loads, and is in every artefact; the others stand beside it, for
+other hosts.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from caloforge.errors import ExportError
+from caloforge.explain import suggestion
+
+if TYPE_CHECKING:
+    from caloforge.export.profiles.base import Profile
+
+__all__ = ["PROFILES", "find_profile"]
+
+_HERE = "caloforge.export.profiles"
+PROFILES = {
+    "lwtnn": (f"{_HERE}.lwtnn:LwtnnProfile", "The dense network as JSON, for LWTNN in C++."),
+    "onnx": (f"{_HERE}.onnx:OnnxProfile", "ONNX, which caloforge loads: always there."),
+}
+"""Where each class is, and one line about it. A new profile is a file and a line here."""
+
+
+def find_profile(name: str) -> Profile:
+    """A profile.
+
+    Raises:
+        ExportError: There is none of that name.
+    """
+    if name not in PROFILES:
+        msg = f"profile: {name!r} is not known; {suggestion(name, PROFILES)}"
+        raise ExportError(msg)
+    module, attribute = PROFILES[name][0].split(":")
+    found: Profile = getattr(import_module(module), attribute)()
+    return found

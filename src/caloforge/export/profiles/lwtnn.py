@@ -22,12 +22,16 @@ from torch import nn
 
 from caloforge.atomic import write_text
 from caloforge.errors import ExportError
+from caloforge.export.profiles.base import Job, Profile, Written
 from caloforge.models.dense import Dense, DenseGraph
 from caloforge.models.system import GeneratorNetwork
 
-__all__ = ["LWTNN", "export_lwtnn", "lwtnn_json"]
+__all__ = ["LWTNN", "LwtnnProfile", "lwtnn_json"]
 
 LWTNN = "generator.lwtnn.json"
+_LIMIT = (
+    f"{LWTNN} is the dense network alone; its entry 'miscellaneous' says what belongs around it."
+)
 
 _FUNCTIONS: dict[type[nn.Module], str] = {
     nn.ReLU: "rectified",
@@ -39,24 +43,33 @@ _LEGAL = "Linear, BatchNorm1d, ReLU, LeakyReLU, ELU, SiLU, Sigmoid, Tanh, Softma
 _LEAST_WEIGHT = 1e-30
 
 
-def export_lwtnn(generator: GeneratorNetwork, path: Path) -> None:
-    """Write the dense network of a generator as JSON for LWTNN.
+class LwtnnProfile(Profile):
+    """The dense network of a generator, for LWTNN."""
 
-    Args:
-        generator: A generator that offers one.
-        path: File to make or replace; it appears whole or not at all.
+    name = "lwtnn"
 
-    Raises:
-        ExportError: The generator is not made of dense layers, or has one that LWTNN does not know.
-        OutputError: The file cannot be written.
-    """
+    def check(self, job: Job) -> None:
+        """Refuse a generator that is not made of dense layers, or has one that LWTNN lacks.
+
+        Raises:
+            ExportError: It has no such form.
+        """
+        lwtnn_json(_graph(job.generator))
+
+    def write(self, job: Job, folder: Path) -> Written:
+        """Write ``generator.lwtnn.json``."""
+        write_text(folder / LWTNN, lwtnn_json(_graph(job.generator)))
+        return Written(limits=(_LIMIT,))
+
+
+def _graph(generator: GeneratorNetwork) -> DenseGraph:
     if not isinstance(generator, Dense):
         msg = (
-            f"format: lwtnn holds dense layers alone, {type(generator).__name__} is not made of "
-            "these; choose onnx"
+            f"profile: lwtnn holds dense layers alone, {type(generator).__name__} is not made of "
+            "these; leave it out"
         )
         raise ExportError(msg)
-    write_text(path, lwtnn_json(generator.dense_graph()))
+    return generator.dense_graph()
 
 
 def lwtnn_json(graph: DenseGraph) -> str:

@@ -4,71 +4,141 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxscript.optimizer import optimize
 from torch import Tensor, nn
 
 from caloforge.atomic import replacing
 from caloforge.errors import ExportError
-from caloforge.models.system import GeneratorNetwork, Given
+from caloforge.export.profiles.base import Form, Job, Profile, Written
+from caloforge.models.system import CONDITIONS, Given
 from caloforge.random import Purpose, Streams
-from caloforge.runtime.onnx import DEPOSITS, ENERGY, NOISE
+from caloforge.runtime.card import TensorSpec
+from caloforge.runtime.conditions import QUANTITIES
+from caloforge.runtime.onnx import DEPOSITS, MODEL, NOISE
 
-__all__ = ["TOLERANCE", "export_onnx"]
+__all__ = ["TOLERANCE", "OnnxForm", "OnnxProfile", "export_onnx"]
 
 TOLERANCE = 1e-5
 """How far ONNX Runtime may be from PyTorch, over the largest deposit of the shower."""
 
 _OPSET = 18
+_LIMIT_HALF = "Weights are rounded to half precision."
 _COMPARED = 64  # showers
 _LEAST = 1e-3  # MeV: showers whose largest deposit is smaller are compared on this scale
 _LARGE = 1024  # elements of a tensor whose rounding is worth it
 
 
-def export_onnx(
-    generator: GeneratorNetwork,
-    path: Path,
-    *,
-    label: int = 0,
-    half: bool = False,
-    energy_range: tuple[float, float] = (1.0, 100.0),
-) -> float:
-    """Write a generator as ONNX: ``z`` and ``energy`` in, ``deposits`` out, for any number.
+class OnnxForm(Form):
+    """Noise and conditions by name in, all deposits out; see :mod:`caloforge.runtime.onnx`."""
+
+    def __init__(self, job: Job) -> None:
+        """Wrap a generator; it is asked for its particle where it is for several."""
+        super().__init__(job)
+        self.job = job
+        asked = [name for name in CONDITIONS if name in ("energy", *job.generator.conditions)]
+        if len(job.particles) == 1:
+            asked = [name for name in asked if name != "label"]
+        self.conditions = tuple(asked)
+        noise = ("N", self.generator.noise)
+        self.inputs = (
+            TensorSpec(name=NOISE, shape=noise, unit="", description="standard normal noise"),
+            *(
+                TensorSpec(
+                    name=name,
+                    shape=("N", QUANTITIES[name].width),
+                    unit=QUANTITIES[name].unit,
+                    dtype=QUANTITIES[name].dtype,
+                )
+                for name in asked
+            ),
+        )
+        cells = ("N", job.setting.detector.n_cells)
+        self.outputs = (
+            TensorSpec(
+                name=DEPOSITS, shape=cells, unit="MeV", description="energy left in each cell"
+            ),
+        )
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Make showers."""
+        z, *values = inputs
+        given = dict(zip(self.conditions, values, strict=True))
+        label = given.get("label")
+        given["label"] = (
+            torch.full((z.shape[0],), self.job.label or 0, dtype=torch.int64)
+            if label is None
+            else label[:, 0]
+        )
+        deposits: Tensor = self.generator(z, Given(**given))
+        return deposits
+
+    def examples(self, count: int) -> Mapping[str, NDArray[Any]]:
+        """Noise, and energies over all of the range; entry points and directions about the axis."""
+        steps = np.linspace(-1, 1, count)
+        tilted = np.stack([0.3 * steps, 0.2 * steps[::-1], np.ones(count)], axis=1)
+        known = {
+            "energy": np.geomspace(*self.job.setting.energy_range, count).reshape(-1, 1),
+            "label": np.arange(count).reshape(-1, 1) % len(self.job.particles),
+            "entry_point": 10.0 * np.stack([steps, steps[::-1]], axis=1),
+            "direction": tilted / np.linalg.norm(tilted, axis=1, keepdims=True),
+        }
+        streams = Streams(0, np.arange(count), Purpose.VALIDATION)
+        found: dict[str, NDArray[Any]] = {
+            NOISE: streams.normal(self.generator.noise).astype(np.float32)
+        }
+        for name in self.conditions:
+            found[name] = known[name].astype(np.int64 if name == "label" else np.float32)
+        return found
+
+
+class OnnxProfile(Profile):
+    """What caloforge itself loads."""
+
+    name = "onnx"
+
+    def write(self, job: Job, folder: Path) -> Written:
+        """Write ``generator.onnx``."""
+        deviation = export_onnx(OnnxForm(job), folder / MODEL, half=job.half)
+        return Written(deviation, (_LIMIT_HALF,) if job.half else ())
+
+
+def export_onnx(form: Form, path: Path, *, half: bool = False) -> float:
+    """Write a generator as ONNX, as a host feeds it.
 
     Args:
-        generator: The network. It is not changed.
+        form: The generator as the host feeds it. It is not changed.
         path: File to make or replace; it appears whole or not at all.
-        label: Index of the particle, which becomes part of the network.
         half: Round large weights to half precision and store them so: half the file. The network
             still computes in single precision.
-        energy_range: Incident energies to compare at, GeV.
 
     Returns:
         The largest deviation of ONNX Runtime from PyTorch with the same weights (with ``half``
-        those that were rounded) on the same noise, over the largest deposit of the shower.
+        those that were rounded) on the same inputs, over the largest deposit of the shower.
 
     Raises:
         ExportError: The network cannot be written as ONNX, its weights are too large for half
             precision, or ONNX Runtime does not reproduce it to 1e-5.
         OutputError: The file cannot be written.
     """
-    network = _Exported(generator, label)
+    network = deepcopy(form)
     network.generator.fuse()
     if half:
         _round_weights(network)
     model = _convert(network, half=half)
     content = model.SerializeToString(deterministic=True)
-    original = network if half else _Exported(generator, label)
-    deviation = _deviation(original, content, energy_range)
+    deviation = _deviation(network if half else form, content)
     if not deviation <= TOLERANCE:
         msg = (
             f"generator: ONNX Runtime deviates from PyTorch by {deviation:.2g} of the largest "
@@ -79,20 +149,6 @@ def export_onnx(
     with replacing(path) as beside:
         beside.write_bytes(content)
     return deviation
-
-
-class _Exported(nn.Module):
-    """A copy of a generator on the CPU, in evaluation mode, for one particle."""
-
-    def __init__(self, generator: GeneratorNetwork, label: int) -> None:
-        super().__init__()
-        self.generator = deepcopy(generator).cpu().eval().requires_grad_(False)
-        self.label = label
-
-    def forward(self, z: Tensor, energy: Tensor) -> Tensor:
-        label = torch.full((z.shape[0],), self.label, dtype=torch.int64)
-        deposits: Tensor = self.generator(z, Given(energy, label))
-        return deposits
 
 
 @torch.no_grad()
@@ -106,20 +162,21 @@ def _round_weights(network: nn.Module) -> None:
             weight.copy_(rounded)
 
 
-def _convert(network: _Exported, *, half: bool) -> onnx.ModelProto:
+def _convert(network: Form, *, half: bool) -> onnx.ModelProto:
     """The model, without notes on where in this machine's source code it comes from."""
-    count = torch.export.Dim("N")
-    example = torch.zeros(2, network.generator.noise), torch.ones(2, 1)
+    size = network.batch or 2
+    example = network.examples(size)
+    free = {} if network.batch else {0: torch.export.Dim("N")}
     try:
         with _silent():
             program = torch.onnx.export(
                 network,
-                example,
+                tuple(torch.from_numpy(example[item.name]) for item in network.inputs),
                 dynamo=True,
                 opset_version=_OPSET,
-                input_names=[NOISE, ENERGY],
-                output_names=[DEPOSITS],
-                dynamic_shapes=({0: count}, {0: count}),
+                input_names=[item.name for item in network.inputs],
+                output_names=[item.name for item in network.outputs],
+                dynamic_shapes=(tuple(free for _ in network.inputs),),
                 optimize=not half,
                 verbose=False,
             )
@@ -176,29 +233,36 @@ def _store_as_half(model: onnx.ModelProto) -> None:
     model.graph.node.extend(nodes)
 
 
-def _deviation(network: _Exported, content: bytes, energy_range: tuple[float, float]) -> float:
+def _deviation(network: Form, content: bytes) -> float:
     """Deviation of ONNX Runtime from PyTorch, in one batch and shower by shower; see above."""
     session = _session(content)
-    rows = np.arange(_COMPARED)
-    noise = Streams(0, rows, Purpose.EXPORT).normal(network.generator.noise)
-    feed = {
-        NOISE: noise.astype(np.float32),
-        ENERGY: np.geomspace(*energy_range, _COMPARED, dtype=np.float32).reshape(-1, 1),
-    }
+    feed = network.examples(network.batch or _COMPARED)
+    names = [item.name for item in network.outputs]
     with torch.no_grad():
-        expected = network(*map(torch.from_numpy, feed.values())).numpy()
+        made = network(*(torch.from_numpy(feed[item.name]) for item in network.inputs))
+    expected = _beside(made if isinstance(made, tuple) else (made,))
     try:
-        got = session.run([DEPOSITS], feed)[0]
-        single = [
-            session.run([DEPOSITS], {name: value[i : i + 1] for name, value in feed.items()})[0]
-            for i in rows
-        ]
+        got = [_beside(session.run(names, dict(feed)))]
+        if network.batch is None:
+            rows = range(len(expected))
+            single = [
+                _beside(
+                    session.run(names, {name: value[i : i + 1] for name, value in feed.items()})
+                )
+                for i in rows
+            ]
+            got.append(np.concatenate(single))
     except Exception as error:  # ONNX Runtime has an exception class for each of its codes
         msg = f"generator: ONNX Runtime cannot run it: {str(error).splitlines()[0]}"
         raise ExportError(msg) from error
     scale = np.maximum(expected.max(axis=1, keepdims=True), _LEAST)
-    difference = np.abs(np.stack([got, np.concatenate(single)]) - expected)
-    return float(np.max(difference / scale))
+    return float(np.max(np.abs(np.stack(got) - expected) / scale))
+
+
+def _beside(outputs: Sequence[Any]) -> NDArray[np.float64]:
+    """All numbers of each shower: shape (N, M)."""
+    flat = [np.asarray(each, dtype=np.float64).reshape(len(each), -1) for each in outputs]
+    return np.concatenate(flat, axis=1)
 
 
 def _session(content: bytes) -> onnxruntime.InferenceSession:
