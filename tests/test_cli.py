@@ -105,7 +105,11 @@ def test_version_and_nothing(cli: Cli) -> None:
         ("nonsense", ["nonsense", "generate"]),
         ("generate", ["--particle"]),
         (f"{GENERATE} --wokers 2", ["--wokers", "Did you mean --workers"]),
-        (f"{GENERATE} --seed x", ["--seed", "x"]),
+        (f"{GENERATE} --seed x", ["--seed: got 'x', must be a whole number"]),
+        ("generate --particle e+ --energy 5 -o x.h5 -n 2.7", ["-n: got '2.7', must be a whole"]),
+        ("generate --particle e+ --energy 5 -o x.h5 -n nan", ["-n: got 'nan'"]),
+        ("generate --particle e+ --energy 5 -o x.h5 -n 1e999999999", ["-n: got '1e999999999'"]),
+        ("benchmark tiny --batch 1e1 --batch 1.5", ["--batch: got '1.5'"]),
         (f"{GENERATE} --format root", ["--format", "calogan", "calochallenge"]),
         ("data info", ["--file"]),
         ("data split good.h5 -o out.h5 --fractions 1 2", ["--fractions"]),
@@ -123,6 +127,16 @@ def test_usage(cli: Cli, line: str, words: list[str]) -> None:
     sentence = complaint(cli(*shlex.split(line)))
     for word in words:
         assert word in sentence
+
+
+def test_whole_numbers_may_be_written_as_decimals(cli: Cli) -> None:
+    line = "generate --model tiny --particle positron --energy 5 --workers 1"
+    for count, name in (("2e1", "a.h5"), ("20", "b.h5"), ("2_0.0", "c.h5")):
+        assert cli(*shlex.split(f"{line} -n {count} --seed 1e3 -o {name}")).code == 0
+    first, *others = (read_showers(name) for name in ("a.h5", "b.h5", "c.h5"))
+    assert len(first) == 20
+    for other in others:
+        np.testing.assert_array_equal(first.deposits, other.deposits)
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,37 @@ def test_both_ways(name: str, identifier: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("electron", "e-"),
+        ("Positron", "e+"),
+        ("photon", "gamma"),
+        ("PROTON", "p"),
+        ("neutron", "n"),
+        ("muon", "mu-"),
+        ("anti_proton", "p~"),
+        ("kaon0L", "K(L)0"),
+        ("kaon0S", "K(S)0"),
+        ("piplus", "pi+"),
+        ("eminus", "e-"),
+    ],
+)
+def test_words(word: str, name: str) -> None:
+    """What people and Geant4 call a particle is the PDG's name from then on."""
+    assert particle_name(word) == name
+    assert pdg_id(word) == pdg_id(name)
+
+
+@pytest.mark.parametrize(
     ("text", "hint"),
     [
         ("gama", "did you mean gamma?"),
-        ("electron", "use for example"),
+        ("electrom", "did you mean electron?"),
         ("PI+", "did you mean"),
+        ("pion", "did you mean pi+ or pi-?"),
+        ("Kaon", "did you mean K+, K- or K(L)0?"),
+        ("e", "did you mean e+ or e-?"),
+        ("quark", "use for example"),
         ("", "use for example"),
         ("0", "use for example"),
         ("-0", ""),

@@ -26,6 +26,34 @@ _COMMON = {
     "p": 2212,
     "n": 2112,
 }
+# What people and Geant4 call them, in lower case; how a file name spells them.
+_WORDS = {
+    "photon": 22,
+    "electron": 11,
+    "positron": -11,
+    "muon": 13,
+    "antimuon": -13,
+    "kaon+": 321,
+    "kaon-": -321,
+    "kaon0l": 130,
+    "kaon0s": 310,
+    "proton": 2212,
+    "neutron": 2112,
+    "antiproton": -2212,
+    "anti_proton": -2212,
+    "antineutron": -2112,
+    "anti_neutron": -2112,
+    "eminus": 11,
+    "eplus": -11,
+    "muminus": 13,
+    "muplus": -13,
+    "piplus": 211,
+    "piminus": -211,
+    "kplus": 321,
+    "kminus": -321,
+}
+# What leaves open which one is meant.
+_SEVERAL = {"pion": "pi+ or pi-", "kaon": "K+, K- or K(L)0", "e": "e+ or e-", "mu": "mu+ or mu-"}
 
 
 @lru_cache(maxsize=256)
@@ -33,18 +61,21 @@ def pdg_id(particle: str | int) -> int:
     """PDG identifier of a particle.
 
     Args:
-        particle: PDG name (``"e+"``, ``"gamma"``, ``"pi+"``, ``"K(L)0"``, ...) or identifier.
+        particle: PDG name (``"e+"``, ``"gamma"``, ``"pi+"``, ``"K(L)0"``, ...) or identifier, or
+            what it is called in words or in Geant4 (``"positron"``, ``"photon"``, ``"kaon0L"``).
 
     Raises:
         ParticleError: There is no such particle.
 
     Examples:
-        >>> pdg_id("e+"), pdg_id("-11"), pdg_id(22)
-        (-11, -11, 22)
+        >>> pdg_id("e+"), pdg_id("-11"), pdg_id(22), pdg_id("positron")
+        (-11, -11, 22, -11)
     """
     text = str(particle).strip()
     if text in _COMMON:
         return _COMMON[text]
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
     identifier = int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else None
     if identifier in _COMMON.values():
         return int(text)
@@ -52,9 +83,7 @@ def pdg_id(particle: str | int) -> int:
 
     found = Particle.findall(pdgid=identifier) if identifier else Particle.findall(name=text)
     if not found:
-        near = get_close_matches(text, _COMMON, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}?" if near else f"use for example {', '.join(_COMMON)}"
-        msg = f"particle: {text!r} is neither a PDG name nor a PDG identifier; {hint}"
+        msg = f"particle: {text!r} is neither a PDG name nor a PDG identifier; {_hint(text)}"
         raise ParticleError(msg)
     return int(found[0].pdgid)
 
@@ -77,3 +106,11 @@ def particle_name(particle: str | int) -> str:
     from particle import Particle
 
     return str(Particle.from_pdgid(identifier).name)
+
+
+def _hint(text: str) -> str:
+    """What may have been meant."""
+    near = get_close_matches(text, _COMMON, n=1, cutoff=0.4)
+    near = near or get_close_matches(text.lower(), _WORDS, n=1)
+    meant = _SEVERAL.get(text.lower(), near[0] if near else "")
+    return f"did you mean {meant}?" if meant else f"use for example {', '.join(_COMMON)}"

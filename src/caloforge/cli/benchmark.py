@@ -12,6 +12,7 @@ from rich.table import Table
 
 from caloforge.atomic import check_new, write_text
 from caloforge.cli.console import Json, Overwrite, Quiet, Seed, bar, show
+from caloforge.cli.numbers import whole
 
 if TYPE_CHECKING:
     from caloforge.speed.benchmark import Benchmark
@@ -49,12 +50,18 @@ def _benchmark(
     batch: Annotated[
         list[int] | None,
         Parameter(
-            negative="", help="Showers made together; may be given again. Default: 1 to 10000."
+            negative="",
+            converter=whole,
+            help="Showers made together; may be given again. Default: 1 to 10000.",
         ),
     ] = None,
     threads: Annotated[
         list[int] | None,
-        Parameter(negative="", help="Threads of networks; may be given again. Default: 1 and 2."),
+        Parameter(
+            negative="",
+            converter=whole,
+            help="Threads of networks; may be given again. Default: 1 and 2.",
+        ),
     ] = None,
     budget: Annotated[
         float, Parameter(help="Seconds for each batch, besides three repeats.")
@@ -62,7 +69,9 @@ def _benchmark(
     geant4: Annotated[
         bool | None, Parameter(help="Time Geant4, too; default: where its data tables are there.")
     ] = None,
-    geant4_showers: Annotated[int, Parameter(help="Showers of Geant4 in each repeat.")] = 10,
+    geant4_showers: Annotated[
+        int, Parameter(converter=whole, help="Showers of Geant4 in each repeat.")
+    ] = 10,
     output: Annotated[
         str | None, Parameter(name=["--output", "-o"], help="JSON file to make.")
     ] = None,

@@ -24,6 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from caloforge.cli.numbers import whole
 from caloforge.errors import ConfigError
 
 __all__ = [
@@ -43,7 +44,9 @@ __all__ = [
 ]
 
 Output = Annotated[str, Parameter(name=["--output", "-o"], help="File to make.")]
-Seed = Annotated[int, Parameter(help="Seed; the same seed gives the same showers.")]
+Seed = Annotated[
+    int, Parameter(converter=whole, help="Seed; the same seed gives the same showers.")
+]
 Resume = Annotated[bool, Parameter(negative="", help="Go on with an unfinished run.")]
 Overwrite = Annotated[bool, Parameter(negative="", help="Replace what is there.")]
 Quiet = Annotated[bool, Parameter(negative="", help="No progress bar, no text.")]

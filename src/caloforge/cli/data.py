@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 from rich.table import Table
 
 from caloforge.cli.console import Json, Output, Overwrite, Quiet, Seed, bar, show
+from caloforge.cli.numbers import whole
 from caloforge.showers import FileReport, FormatName
 
 __all__ = ["data"]
@@ -53,7 +54,9 @@ def convert(
     format: Annotated[  # noqa: A002
         FormatName | None, Parameter(help="Format of the new file.")
     ] = None,
-    points: Annotated[int, Parameter(help="Points that stand for the area of a cell.")] = 400,
+    points: Annotated[
+        int, Parameter(converter=whole, help="Points that stand for the area of a cell.")
+    ] = 400,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     json: Json = False,

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from caloforge.cli.console import Json, Overwrite, Quiet, Seed, bar, show
+from caloforge.cli.numbers import whole
 from caloforge.errors import CaloforgeError
 from caloforge.evaluation.ranking import Cell
 from caloforge.provenance import command_line
@@ -68,7 +69,7 @@ def _evaluate(
             negative="", help="Instead: do classifiers of particles carry over to Geant4 and back?"
         ),
     ] = False,
-    repeats: Annotated[int, Parameter(help="Trainings of each classifier.")] = 1,
+    repeats: Annotated[int, Parameter(converter=whole, help="Trainings of each classifier.")] = 1,
     device: Annotated[str, Parameter(help="Where classifiers are trained: cpu, cuda.")] = "cpu",
     seed: Seed = 1,
     overwrite: Overwrite = False,

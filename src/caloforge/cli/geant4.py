@@ -21,6 +21,7 @@ from caloforge.cli.console import (
     bar,
     show,
 )
+from caloforge.cli.numbers import whole
 from caloforge.errors import CaloforgeError
 from caloforge.fullsim.physics import EmPhysics, HadronicPhysics
 from caloforge.showers import FormatName
@@ -50,7 +51,8 @@ def _geant4(
         str | None, Parameter(help="GeV: 50 | 1,2,4 | 1:100 (uniform) | log:1:1000 | file:PATH.")
     ] = None,
     count: Annotated[
-        int | None, Parameter(name=["--count", "-n"], help="Number of showers.")
+        int | None,
+        Parameter(name=["--count", "-n"], converter=whole, help="Number of showers."),
     ] = None,
     output: Annotated[str | None, Parameter(name=["--output", "-o"], help="File to make.")] = None,
     seed: Seed = 0,
@@ -78,7 +80,8 @@ def _geant4(
     theta: Theta = "0",
     phi: Phi = "0",
     workers: Annotated[
-        int | None, Parameter(help="Processes; default: as many as there are cores.")
+        int | None,
+        Parameter(converter=whole, help="Processes; default: as many as there are cores."),
     ] = None,
     resume: Resume = False,
     overwrite: Overwrite = False,

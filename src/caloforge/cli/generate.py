@@ -22,6 +22,7 @@ from caloforge.cli.console import (
     bar,
     show,
 )
+from caloforge.cli.numbers import whole
 from caloforge.runtime import DEFAULT_SYSTEM
 from caloforge.runtime.generator import BATCH
 from caloforge.showers import FormatName
@@ -48,7 +49,9 @@ def _generate(
         str,
         Parameter(help="GeV: 50 | 1,2,4 | 1:100 (uniform) | log:1:1000 | file:PATH."),
     ],
-    count: Annotated[int, Parameter(name=["--count", "-n"], help="Number of showers.")],
+    count: Annotated[
+        int, Parameter(name=["--count", "-n"], converter=whole, help="Number of showers.")
+    ],
     output: Output,
     seed: Seed = 0,
     model: Annotated[
@@ -67,9 +70,10 @@ def _generate(
         str | None, Parameter(help="Also write a page to look at, beside Geant4 (HTML).")
     ] = None,
     workers: Annotated[
-        int | None, Parameter(help="Processes; default: as many as there are cores.")
+        int | None,
+        Parameter(converter=whole, help="Processes; default: as many as there are cores."),
     ] = None,
-    batch: Annotated[int, Parameter(help="Showers made at a time.")] = BATCH,
+    batch: Annotated[int, Parameter(converter=whole, help="Showers made at a time.")] = BATCH,
     extrapolate: Annotated[
         bool, Parameter(negative="", help="Allow particles that the model was not made for.")
     ] = False,

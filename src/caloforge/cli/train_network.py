@@ -22,6 +22,7 @@ from caloforge.cli.console import (
     progress_line,
     show,
 )
+from caloforge.cli.numbers import whole
 
 need_training()
 
@@ -102,7 +103,8 @@ def _command(system: str) -> Callable[..., None]:
             Criterion | None, Parameter(help="What the best epoch is the smallest of.")
         ] = None,
         validate_every: Annotated[
-            int | None, Parameter(help="Epochs between two looks at the validation rows.")
+            int | None,
+            Parameter(converter=whole, help="Epochs between two looks at the validation rows."),
         ] = None,
         checkpoint_every: Annotated[
             str | None, Parameter(help="Time between two checkpoints. Default: 2m.")
@@ -110,13 +112,15 @@ def _command(system: str) -> Callable[..., None]:
         augment: Annotated[
             bool | None, Parameter(help="Use the mirror symmetries of the detector. Default: yes.")
         ] = None,
-        seed: Annotated[int | None, Parameter(help="Seed of everything random.")] = None,
+        seed: Annotated[
+            int | None, Parameter(converter=whole, help="Seed of everything random.")
+        ] = None,
         device: Annotated[str | None, Parameter(help="cpu, cuda or cuda:1.")] = None,
         precision: Annotated[
             str | None, Parameter(help="float32, or bfloat16: mixed precision, for a GPU.")
         ] = None,
         threads: Annotated[
-            int | None, Parameter(help="Threads on the CPU. Default: all cores.")
+            int | None, Parameter(converter=whole, help="Threads on the CPU. Default: all cores.")
         ] = None,
         tensorboard: Annotated[
             bool, Parameter(help="Write metrics for TensorBoard too.", negative="")
