@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from caloforge.detector import detector_from_json, load_detector
+from caloforge.detector import Detector, detector_from_json, detector_to_json, load_detector
 from caloforge.errors import DetectorError, ParticleError
 
 GOOD = """
@@ -174,7 +175,8 @@ def test_xml_with_a_layer_that_is_not_used(tmp_path: Path) -> None:
         ('r_edges="0,2,4"', 'r_edges="0,two"', ["id=12", "two"]),
         ('n_bin_alpha="10"', 'n_bin_alpha="0"', ["id=12", "n_alpha"]),
         ("Bin pid", "Bim pid", ["not valid XML"]),
-        ("<Bins>", "<Bins><Bin/>", ["2 <Bin>"]),
+        ("<Bins>", "<Bins><Bin/>", ["layers", "has none"]),
+        (XML, "<Bins/>", ["has no <Bin>"]),
     ],
 )
 def test_wrong_xml(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
@@ -183,16 +185,83 @@ def test_wrong_xml(tmp_path: Path, old: str, new: str, words: list[str]) -> None
         assert word in message
 
 
+TWO = XML.replace(
+    "</Bins>", '<Bin pid="211"><Layer id="1" r_edges="0,1" n_bin_alpha="3"/></Bin></Bins>'
+)
+
+
 def test_xml_of_several_particles(tmp_path: Path) -> None:
-    two = XML.replace(
-        "</Bins>", '<Bin pid="211"><Layer id="1" r_edges="0,1" n_bin_alpha="3"/></Bin></Bins>'
-    )
-    path = write(tmp_path, two, "two.xml")
-    assert "give the particle" in refusal(path)
+    path = write(tmp_path, TWO, "two.xml")
+    assert "has 2 <Bin> elements that fit (pid=22, pid=211); name the particle" in refusal(path)
     assert load_detector(path, "pi+").n_cells == 3
     assert load_detector(path, -211).n_cells == 3
     assert load_detector(path, "gamma").n_cells == 22
-    with pytest.raises(DetectorError, match="0 <Bin>"):
+    assert load_detector(path, n_cells=3).n_cells == 3
+    with pytest.raises(
+        DetectorError, match=r"has 0 <Bin> elements for e- \(pid 11\), only for pid 22, 211"
+    ):
         load_detector(path, "e-")
     with pytest.raises(ParticleError):
         load_detector(path, "quark")
+
+
+def test_xml_of_one_particle_and_several_directions(tmp_path: Path) -> None:
+    same = '<Bin pid="22" etaMin="5"><Layer id="0" r_edges="0,5" n_bin_alpha="2"/></Bin>'
+    path = write(tmp_path, f"<Bins>{same}{same}</Bins>", "same.xml")
+    assert load_detector(path).n_cells == 2  # nothing to choose between
+    other = same.replace("0,5", "0,5,9").replace('"5"', '"10"')
+    path = write(tmp_path, f"<Bins>{same}{other}</Bins>", "eta.xml")
+    with pytest.raises(DetectorError, match=r"pid=22 etaMin=5, pid=22 etaMin=10\); keep one"):
+        load_detector(path, "gamma")
+    assert load_detector(path, "gamma", n_cells=4).n_cells == 4
+
+
+def test_xml_of_one_binning_is_for_every_particle(tmp_path: Path) -> None:
+    assert load_detector(write(tmp_path, XML, "one.xml"), "pi+").n_cells == 22
+
+
+@pytest.mark.parametrize("change", [str.lower, str.upper, str.title])
+def test_suffix_in_any_case(tmp_path: Path, change: Callable[[str], str]) -> None:
+    assert load_detector(write(tmp_path, XML, f"a.{change('xml')}")).n_cells == 22
+    assert load_detector(write(tmp_path, GOOD, f"a.{change('toml')}")).n_cells == 14
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("binning with space.xml", "binning-with-space"),
+        ("two\n\tlines.xml", "two-lines"),
+        (" .xml", "detector"),
+    ],
+)
+def test_name_of_an_xml_file_becomes_legal(tmp_path: Path, file: str, name: str) -> None:
+    detector = load_detector(write(tmp_path, XML, file))
+    assert detector.name == name
+    assert detector_from_json(detector_to_json(detector), "here") == detector
+
+
+def test_xml_with_layers_out_of_order(tmp_path: Path) -> None:
+    lines = XML.splitlines()
+    lines[2], lines[4] = lines[4], lines[2]
+    detector = load_detector(write(tmp_path, "\n".join(lines), "turned.xml"))
+    assert [layer.shape for layer in detector.layers] == [(1, 2), (10, 2)]
+    without = XML.replace(' id="0"', "").replace(' id="4"', "").replace(' id="12"', "")
+    assert load_detector(write(tmp_path, without, "without.xml")).n_cells == 22
+    for wrong in ("12", "x", "1.5", ""):
+        text = XML.replace('id="0"', f'id="{wrong}"')
+        message = refusal(write(tmp_path, text, "wrong.xml"))
+        assert "each must have its own whole number" in message
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b", "", "a\nb"])
+def test_name_that_no_file_may_have(name: str) -> None:
+    layers = load_detector("calogan").layers
+    with pytest.raises(DetectorError, match="cannot be kept in a file: name"):
+        detector_to_json(Detector(name, layers))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000])
+def test_absurd_texts(tmp_path: Path, text: str) -> None:
+    refusal(write(tmp_path, f"a = {text}"))
+    with pytest.raises(DetectorError):
+        detector_from_json(text, "here")

@@ -145,7 +145,7 @@ def test_command(cli: Cli, tmp_path: Path) -> None:
     [
         ("repeat = 5", "repeat = 1000000000", "2,000,000,000 plates, must have at most 100,000"),
         ("bins = 2", "bins = 1000000000", "layers.0.x.bins"),
-        ("bins = 2", "bins = 100000", "10,000,000,000 cells, must be at most 10,000,000"),
+        ("bins = 2", "bins = 100000", "10,000,000,000 cells, must have at most 10,000,000"),
         ("lateral = 100.0", "lateral = 1e300", "stack.lateral"),
         ("thickness = 4.0", "thickness = 1e300", "thickness"),
         ("depth = [-15, 15]", "depth = [0, 1e300]", "layers.0.depth"),

@@ -1,4 +1,4 @@
-"""Detector files: TOML of our own, and the binning XML of the CaloChallenge.
+"""Detector files: TOML of our own; :mod:`caloforge.detector.binning` reads those of others.
 
 A detector file, in millimetres throughout::
 
@@ -39,16 +39,15 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
-from xml.etree import ElementTree as ET
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from caloforge.detector.binning import read_binning
 from caloforge.detector.detector import Detector
 from caloforge.detector.layers import CylindricalLayer, RectangularLayer, as_edges
 from caloforge.detector.stack import Material, Plate, Stack
 from caloforge.errors import DetectorError
-from caloforge.particles import pdg_id
 
 __all__ = ["detector_from_json", "detector_names", "detector_to_json", "load_detector"]
 
@@ -107,7 +106,7 @@ class _Material(_Part):
 
 
 class _DetectorFile(_Part):
-    name: Annotated[str, Field(pattern=r"^[^/\\\s]+$")]  # it becomes part of file names
+    name: Annotated[str, Field(pattern=r"^[^/\\\s\x00-\x1f\x7f]+$")]  # part of file names
     description: str = ""
     layers: Annotated[tuple[_Layer, ...], Field(min_length=1)]
     stack: _Stack | None = None
@@ -129,13 +128,16 @@ def detector_names() -> list[str]:
     return sorted(Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".toml"))
 
 
-def load_detector(source: str | Path, particle: str | int | None = None) -> Detector:
+def load_detector(
+    source: str | Path, particle: str | int | None = None, *, n_cells: int | None = None
+) -> Detector:
     """Load a detector.
 
     Args:
         source: Name of a shipped detector (:func:`detector_names`), or the path of a TOML file or
             of a CaloChallenge binning XML file.
         particle: Which binning of an XML file that has several.
+        n_cells: Number of voxels of the binning that is wanted, where that does not say it.
 
     Raises:
         DetectorError: There is no such detector, or its file is wrong; the message names the key.
@@ -145,9 +147,10 @@ def load_detector(source: str | Path, particle: str | int | None = None) -> Dete
         Detector('calogan', 3 layers, 504 cells)
     """
     path = Path(source)
-    if path.suffix == ".xml" and path.is_file():
-        return _from_xml(path, particle)
-    if path.suffix == ".toml" and path.is_file():
+    suffix = path.suffix.lower()
+    if suffix == ".xml" and _is_file(path):
+        return _bounded(read_binning(path, particle, n_cells), f"binning file {path}")
+    if suffix == ".toml" and _is_file(path):
         try:
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -156,7 +159,7 @@ def load_detector(source: str | Path, particle: str | int | None = None) -> Dete
         return _from_text(text, str(path))
     if str(source) in detector_names():
         return _shipped(str(source))
-    if path.suffix in {".toml", ".xml"}:
+    if suffix in {".toml", ".xml"}:
         msg = f"detector: there is no file {path}"
         raise DetectorError(msg)
     near = get_close_matches(str(source), detector_names(), n=1)
@@ -174,15 +177,24 @@ def _shipped(name: str) -> Detector:
 def _from_text(text: str, where: str) -> Detector:
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"detector file {where}: not valid TOML: {error}"
         raise DetectorError(msg) from None
     return _build(content, f"detector file {where}")
 
 
 def detector_to_json(detector: Detector) -> str:
-    """The definition of a detector as one line of JSON, as it is kept in files of showers."""
-    return json.dumps(_describe(detector).model_dump(mode="json", exclude_defaults=True))
+    """The definition of a detector as one line of JSON, as it is kept in files of showers.
+
+    Raises:
+        DetectorError: It has a name or a size that no detector file may have.
+    """
+    try:
+        described = _describe(detector)
+    except ValidationError as error:
+        msg = f"detector {detector.name!r}: cannot be kept in a file: {_first_error(error)}"
+        raise DetectorError(msg) from None
+    return json.dumps(described.model_dump(mode="json", exclude_defaults=True))
 
 
 def detector_from_json(text: str, where: str) -> Detector:
@@ -197,7 +209,7 @@ def detector_from_json(text: str, where: str) -> Detector:
     """
     try:
         content = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"{where}: the definition of the detector is not valid JSON: {error}"
         raise DetectorError(msg) from None
     return _build(content, where)
@@ -212,13 +224,24 @@ def _build(content: object, where: str) -> Detector:
     try:
         layers = tuple(_layer(i, layer) for i, layer in enumerate(file.layers))
         detector = Detector(file.name, layers, _stack(file), file.description)
-        if detector.n_cells > _MOST_CELLS:
-            msg = f"layers: have {detector.n_cells:,} cells, must be at most {_MOST_CELLS:,}"
-            raise DetectorError(msg)
-        return detector
     except DetectorError as error:
         msg = f"{where}: {error}"
         raise DetectorError(msg) from None
+    return _bounded(detector, where)
+
+
+def _bounded(detector: Detector, where: str) -> Detector:
+    if detector.n_cells > _MOST_CELLS:
+        msg = f"{where}: has {detector.n_cells:,} cells, must have at most {_MOST_CELLS:,}"
+        raise DetectorError(msg)
+    return detector
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that must not be looked into
+        return False
 
 
 def _first_error(error: ValidationError) -> str:
@@ -227,6 +250,7 @@ def _first_error(error: ValidationError) -> str:
     unknown = (e for e in errors if e["type"] == "extra_forbidden" and e["loc"][-1] not in _KEYS)
     first = next(unknown, errors[0])
     place = ".".join(str(part) for part in first["loc"] if not str(part).startswith("_"))
+    place = place or "the file"
     if first["type"] == "extra_forbidden":
         near = get_close_matches(str(first["loc"][-1]), _KEYS, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
@@ -335,36 +359,3 @@ def _period(plates: tuple[_Plate, ...]) -> int:
     """Smallest number of plates whose repetition is the whole stack."""
     n = len(plates)
     return next(p for p in range(1, n + 1) if n % p == 0 and plates[:p] * (n // p) == plates)
-
-
-def _from_xml(path: Path, particle: str | int | None) -> Detector:
-    try:
-        root = ET.parse(path).getroot()  # noqa: S314 (a local file of the user's own)
-    except (OSError, ValueError, ET.ParseError) as error:
-        msg = f"binning file {path}: not valid XML: {error}"
-        raise DetectorError(msg) from None
-    bins = root.findall("Bin")
-    if particle is not None:
-        wanted = abs(pdg_id(particle))
-        bins = [item for item in bins if item.get("pid", "").lstrip("-") == str(wanted)]
-    if len(bins) != 1:
-        msg = (
-            f"binning file {path}: has {len(bins)} <Bin> elements that fit, must have one; "
-            "give the particle to choose among several"
-        )
-        raise DetectorError(msg)
-    layers = []
-    for item in bins[0].findall("Layer"):
-        where = f"binning file {path}: Layer id={item.get('id')}"
-        try:
-            edges = tuple(float(edge) for edge in item.attrib["r_edges"].split(","))
-            n_alpha = int(item.attrib["n_bin_alpha"])
-            if len(edges) > 1:  # a single edge marks a layer that is not used
-                layers.append(CylindricalLayer(None, edges, n_alpha))
-        except KeyError as error:
-            msg = f"{where}: attribute {error} is missing"
-            raise DetectorError(msg) from None
-        except ValueError as error:
-            msg = f"{where}: {error}"
-            raise DetectorError(msg) from None
-    return Detector(path.stem, tuple(layers), None, bins[0].get("name", ""))
