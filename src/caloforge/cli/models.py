@@ -10,6 +10,7 @@ from rich.table import Table
 
 from caloforge.cli.console import Json, show
 from caloforge.runtime.card import Card, Measurement
+from caloforge.showers import Showers
 
 __all__ = ["models"]
 
@@ -52,6 +53,38 @@ def show_(
     from caloforge.runtime import find_artefact, load_card
 
     card = load_card(find_artefact(name))
+    show(card.model_dump(mode="json"), _view(card), as_json=json)
+
+
+@models.command(help_epilogue="**Example:** caloforge models judge my-model --test-data eplus.h5")
+def judge(
+    artefact: Annotated[str, Parameter(help="Folder of an artefact; its card is written anew.")],
+    *,
+    test_data: Annotated[
+        list[str],
+        Parameter(
+            negative="",
+            help="Geant4 showers, split, of which the test rows are compared with: one file for "
+            "each particle. Further ones, in other readouts, are for pages.",
+        ),
+    ],
+    json: Json = False,
+) -> None:
+    """Measure an artefact anew, on the test rows of files that it was not made from."""
+    from caloforge.export.measure import judge_again
+    from caloforge.runtime import load_card
+    from caloforge.showers import open_showers, read_part
+
+    particles = load_card(artefact).particles
+    own: list[Showers] = []
+    others: list[Showers] = []
+    for path in test_data:
+        with open_showers(path) as file:
+            particle = file.particle or particles[0]
+        showers = read_part(path, "test", particle)
+        known = {item.particle for item in own}
+        (others if particle in known else own).append(showers)
+    card = judge_again(artefact, own, references=others)
     show(card.model_dump(mode="json"), _view(card), as_json=json)
 
 

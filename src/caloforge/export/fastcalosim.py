@@ -12,12 +12,10 @@ from caloforge.detector import detector_to_json
 from caloforge.export.card import (
     artefact_name,
     definition,
-    scores,
-    speed,
     write_reference,
 )
-from caloforge.export.closure import closure
 from caloforge.export.folder import artefact_folder
+from caloforge.export.measure import measure
 from caloforge.models.fastcalosim.overflow import overflow_from_cells
 from caloforge.models.fastcalosim.sampling import FastCaloSim, FastCaloSimConfig
 from caloforge.particles import particle_name
@@ -152,14 +150,8 @@ def train_fastcalosim(
             files={path.name: file_sha256(path) for path in sorted(folder.iterdir())},
         )
         generator = ParametricGenerator(card, folder)
-        metrics = closure(generator, tests[0], seed=seed)
-        changes = {
-            "metrics": metrics,
-            "scores": scores(generator, tests[0], seed=seed),
-            "speed": speed(generator, seed),
-        }
-        card = card.model_copy(update=changes)
-        (folder / CARD).write_text(card.to_json(), "utf-8")
+        found = measure({name: generator}, tests[:1], seed=seed)
+        (folder / CARD).write_text(card.model_copy(update=found).to_json(), "utf-8")
     return output
 
 

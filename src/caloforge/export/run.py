@@ -11,18 +11,16 @@ from caloforge.errors import ExportError, ParticleError
 from caloforge.export.card import (
     artefact_name,
     definition,
-    scores,
-    speed,
     write_reference,
 )
-from caloforge.export.closure import closure
 from caloforge.export.folder import artefact_folder
+from caloforge.export.measure import measure
 from caloforge.export.profiles import find_profile
 from caloforge.export.profiles.base import Job
 from caloforge.export.profiles.onnx import OnnxForm, OnnxProfile
 from caloforge.particles import particle_name
 from caloforge.provenance import file_sha256
-from caloforge.runtime.card import CARD, Card, Measurement, Parent, Score, TrainingRows
+from caloforge.runtime.card import CARD, Card, Parent, TrainingRows
 from caloforge.runtime.conditions import Condition
 from caloforge.runtime.onnx import OnnxGenerator
 from caloforge.showers import Showers, read_part
@@ -176,18 +174,9 @@ def export_generator(
             write_reference(folder, test)
         limits = [text for item in written for text in item.limits]
         card = _card(job, origin, tuple(limits), folder)
-        makers = [OnnxGenerator(card, folder, particle=name) for name in card.particles]
-        changes: dict[str, Any] = {"speed": speed(makers[0], origin.seed)}
-        metrics: list[Measurement] = []
-        judged: list[Score] = []
-        for test in tests:
-            maker = makers[card.particles.index(test.particle)]
-            low, high = card.energy_range
-            inside = test[(test.energy >= low) & (test.energy <= high)]
-            metrics += closure(maker, inside, seed=origin.seed)
-            judged += scores(maker, inside, seed=origin.seed)
-        changes |= {"metrics": tuple(metrics), "scores": tuple(judged)}
-        (folder / CARD).write_text(card.model_copy(update=changes).to_json(), "utf-8")
+        makers = {name: OnnxGenerator(card, folder, particle=name) for name in card.particles}
+        found = measure(makers, tests, seed=origin.seed)
+        (folder / CARD).write_text(card.model_copy(update=found).to_json(), "utf-8")
     return max(item.deviation for item in written)
 
 

@@ -108,6 +108,8 @@ class Measurement(_Part):
     """Statistical error of the difference."""
     tolerance: Positive | None = None
     """How large the difference may be; None where there is no target."""
+    particle: str | None = None
+    """What the showers are of; None where the artefact makes but one particle."""
 
 
 class Score(_Part):
@@ -120,6 +122,8 @@ class Score(_Part):
     """Statistical error; None where there is none."""
     showers: Annotated[int, Field(ge=1)]
     """How many showers of Geant4 and of the generator went in, each."""
+    particle: str | None = None
+    """What the showers are of; None where the artefact makes but one particle."""
 
 
 class Card(_Part):
