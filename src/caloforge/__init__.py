@@ -17,26 +17,33 @@ if TYPE_CHECKING:
     from caloforge.detector import Detector, load_detector
     from caloforge.errors import CaloforgeError
     from caloforge.evaluation import evaluate
+    from caloforge.export import export_run
     from caloforge.fullsim import simulate
+    from caloforge.incident.incident import Incident
     from caloforge.runtime import Generator, generate, load
     from caloforge.showers import Showers
     from caloforge.showers import open_showers as open  # noqa: A004
     from caloforge.showers import read_showers as read
     from caloforge.showers import write_showers as write
+    from caloforge.training import Recipe, train
 
 __all__ = [
     "CaloforgeError",
     "Detector",
     "Generator",
+    "Incident",
+    "Recipe",
     "Showers",
     "__version__",
     "evaluate",
+    "export_run",
     "generate",
     "load",
     "load_detector",
     "open",
     "read",
     "simulate",
+    "train",
     "write",
 ]
 
@@ -46,14 +53,18 @@ _HOME = {
     "CaloforgeError": ("errors", "CaloforgeError"),
     "Detector": ("detector", "Detector"),
     "Generator": ("runtime", "Generator"),
+    "Incident": ("incident.incident", "Incident"),
+    "Recipe": ("training", "Recipe"),
     "Showers": ("showers", "Showers"),
     "evaluate": ("evaluation", "evaluate"),
+    "export_run": ("export", "export_run"),
     "generate": ("runtime", "generate"),
     "load": ("runtime", "load"),
     "load_detector": ("detector", "load_detector"),
     "open": ("showers", "open_showers"),
     "read": ("showers", "read_showers"),
     "simulate": ("fullsim", "simulate"),
+    "train": ("training", "train"),
     "write": ("showers", "write_showers"),
 }
 
