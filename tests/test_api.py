@@ -38,6 +38,7 @@ ROOMS: dict[str, set[str]] = {
     "fullsim": {"incident", "showers", "detector"},
     "models": {"preprocess", "incident", "showers", "detector"},
     "zoo": set(),
+    "schemas": set(),
     "runtime": {"models", "incident", "showers", "detector"},
     "evaluation": {"runtime", "showers", "detector"},
     "speed": {"runtime", "fullsim", "incident", "showers", "detector"},

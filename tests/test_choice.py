@@ -12,12 +12,17 @@ import pytest
 import caloforge
 from artefacts import card, energy, make_artefact, network
 from caloforge.errors import ArtefactError, DetectorError, EnergyError, ParticleError
+from caloforge.incident.beam import Beam
+from caloforge.incident.gun import Gun
 from caloforge.incident.incident import Incident
+from caloforge.incident.spectrum import Spectrum
 from caloforge.provenance import file_sha256
 from caloforge.runtime import find_artefact
 from caloforge.runtime.choice import ChoiceGenerator
 from caloforge.runtime.generator import Generator
 from conftest import Cli
+from test_conditions import CONDITIONS, INPUTS
+from test_conditions import network as slanted
 
 ENERGIES = np.concatenate([[1.0, 5.0, 5.000001, 100.0], np.linspace(1, 100, 60)])
 
@@ -180,6 +185,23 @@ def test_other_conditions_or_detector(tmp_path: Path, members: list[dict[str, An
     folder = make_choice(tmp_path, members[1:], detector=detector, particles=["gamma"])
     with pytest.raises(ArtefactError, match=r"member '\.\./parts/hard': detector: "):
         caloforge.load(folder)
+
+
+def test_conditions_of_members(tmp_path: Path) -> None:
+    """Members get entry points and directions, within their own bounds."""
+    settings: dict[str, Any] = {"conditions": CONDITIONS, "inputs": INPUTS}
+    part = make_artefact(tmp_path / "part", slanted(), **settings)
+    entry = CONDITIONS[1]
+    parts = [member(part, "../part", "e+", 1, 100)]
+    choice = make_choice(tmp_path, parts, particles=["e+"], conditions=CONDITIONS)
+    incident = Gun("e+", Spectrum.parse("1:100"), Beam(9.0, (0.0, 20.0))).sample(1, 0, 20)
+    made, alone = (caloforge.load(each).sample(incident, seed=1) for each in (choice, part))
+    np.testing.assert_array_equal(made.deposits, alone.deposits)
+    np.testing.assert_array_equal(made.direction, alone.direction)
+    for wide in ({"low": -21.0}, {"high": [21.0, 0.0]}, {"high": None}):
+        conditions = [CONDITIONS[0], entry | wide, CONDITIONS[2]]
+        with pytest.raises(ArtefactError, match="has narrower bounds of entry_point than it"):
+            caloforge.load(make_choice(tmp_path, parts, particles=["e+"], conditions=conditions))
 
 
 def test_generators_that_make_nothing(tmp_path: Path) -> None:

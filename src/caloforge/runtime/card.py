@@ -313,5 +313,9 @@ def _upgraded(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def card_schema() -> dict[str, Any]:
-    """The JSON schema of ``card.json``, for those who read cards in other languages."""
-    return Card.model_json_schema()
+    """The JSON schema of ``card.json``, for those who read cards in other languages.
+
+    It is shipped as a file, too: :func:`caloforge.schemas.read_schema`.
+    """
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, **Card.model_json_schema()}

@@ -141,9 +141,13 @@ class ChoiceGenerator(Generator):
             {item.name for item in card.conditions} - {"label"} for card in (self.card, found.card)
         )
         if asked != known:
-            self._refuse(
-                f"member {name!r} has other conditions than it: {', '.join(sorted(known))}"
-            )
+            self._refuse(f"member {name!r} has other conditions: {', '.join(sorted(known))}")
+        for condition in self.card.conditions:
+            other = found.card.condition(condition.name)
+            if condition.name not in {"energy", "label"} and other is not None:
+                (low_here, high_here), (low_there, high_there) = condition.bounds, other.bounds
+                if (low_here < low_there).any() or (high_here > high_there).any():
+                    self._refuse(f"member {name!r} has narrower bounds of {condition.name} than it")
         try:
             found.readout(self.detector)
         except DetectorError as error:

@@ -80,7 +80,7 @@ class Condition(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
+    name: Annotated[str, Field(json_schema_extra={"enum": list(QUANTITIES)})]
     unit: str
     low: Finite | tuple[Finite, ...] | None = None
     """Smallest value, component by component; None where there is no bound."""
