@@ -21,8 +21,7 @@ from caloforge.runtime import find_artefact
 from caloforge.runtime.choice import ChoiceGenerator
 from caloforge.runtime.generator import Generator
 from conftest import Cli
-from test_conditions import CONDITIONS, INPUTS
-from test_conditions import network as slanted
+from toys.slanted import CONDITIONS, make_slanted
 
 ENERGIES = np.concatenate([[1.0, 5.0, 5.000001, 100.0], np.linspace(1, 100, 60)])
 
@@ -189,8 +188,7 @@ def test_other_conditions_or_detector(tmp_path: Path, members: list[dict[str, An
 
 def test_conditions_of_members(tmp_path: Path) -> None:
     """Members get entry points and directions, within their own bounds."""
-    settings: dict[str, Any] = {"conditions": CONDITIONS, "inputs": INPUTS}
-    part = make_artefact(tmp_path / "part", slanted(), **settings)
+    part = make_slanted(tmp_path / "part")
     entry = CONDITIONS[1]
     parts = [member(part, "../part", "e+", 1, 100)]
     choice = make_choice(tmp_path, parts, particles=["e+"], conditions=CONDITIONS)

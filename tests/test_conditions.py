@@ -1,4 +1,4 @@
-"""A generator that is asked for entry points and directions, made by hand: one file, no more."""
+"""Generators are asked for what their card says; toys/slanted.py for entry points and angles."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 import caloforge
-from artefacts import NOISE, card, energy, make_artefact
+from artefacts import NOISE, card, make_artefact
 from caloforge.errors import ArtefactError, CaloforgeError, EnergyError
 from caloforge.incident.beam import Beam
 from caloforge.incident.gun import Gun
@@ -21,58 +19,14 @@ from caloforge.random import Purpose, Streams
 from caloforge.runtime.card import Card
 from caloforge.runtime.conditions import Condition
 from conftest import Cli
+from toys.slanted import CONDITIONS, INPUTS, make_slanted, weights
 
-WIDTHS = {"z": NOISE, "entry_point": 2, "direction": 3}
-CONDITIONS = [
-    energy(1.0, 100.0),
-    {"name": "entry_point", "unit": "mm", "low": -20.0, "high": [20.0, 10.0]},
-    {"name": "direction", "unit": "", "low": [-0.5, -0.5, 0.5], "high": None},
-]
 SLANTED = [0.3, 0.0, np.sqrt(1 - 0.09)]
-
-
-def weights(cells: int = 504) -> dict[str, Any]:
-    rng = np.random.default_rng(3)
-    return {
-        name: rng.normal(0, 1, (width, cells)).astype(np.float32) for name, width in WIDTHS.items()
-    }
-
-
-def network() -> onnx.ModelProto:
-    """Deposits = relu(z A + entry_point B + direction C) * energy."""
-    nodes = [helper.make_node("MatMul", [name, f"W_{name}"], [f"h_{name}"]) for name in WIDTHS]
-    graph = helper.make_graph(
-        [
-            *nodes,
-            helper.make_node("Sum", [f"h_{name}" for name in WIDTHS], ["sum"]),
-            helper.make_node("Relu", ["sum"], ["positive"]),
-            helper.make_node("Mul", ["positive", "energy"], ["deposits"]),
-        ],
-        "generator",
-        [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width])
-            for name, width in {**WIDTHS, "energy": 1}.items()
-        ],
-        [helper.make_tensor_value_info("deposits", TensorProto.FLOAT, ["N", 504])],
-        [numpy_helper.from_array(value, f"W_{name}") for name, value in weights().items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-
-
-INPUTS = [
-    {"name": name, "shape": ["N", width], "unit": unit}
-    for name, width, unit in (
-        ("z", NOISE, ""),
-        ("energy", 1, "GeV"),
-        ("entry_point", 2, "mm"),
-        ("direction", 3, ""),
-    )
-]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return make_artefact(tmp_path / "slanted", network(), conditions=CONDITIONS, inputs=INPUTS)
+    return make_slanted(tmp_path / "slanted")
 
 
 def by_hand(incident: Incident, seed: int, first: int = 0) -> Any:
@@ -213,8 +167,7 @@ def test_networks_whose_card_says_something_else(tmp_path: Path) -> None:
         ({"inputs": [*INPUTS[:3], INPUTS[3] | {"shape": ["N", 2]}]}, "'direction' of"),
         ({"inputs": [*INPUTS[:3], INPUTS[3] | {"dtype": "FP64"}]}, "of its card FP64 of shape"),
     ):
-        settings = {"conditions": CONDITIONS, "inputs": INPUTS} | changes
-        folder = make_artefact(tmp_path / "bad", network(), **settings)
+        folder = make_slanted(tmp_path / "bad", **changes)
         with pytest.raises(ArtefactError) as error:
             caloforge.load(folder)
         assert word in str(error.value)

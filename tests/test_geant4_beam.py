@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 import caloforge
-from artefacts import CALOGAN, make_artefact
+from artefacts import CALOGAN
 from caloforge.detector import RectangularLayer, load_detector
 from caloforge.fullsim import Geant4Source
 from caloforge.incident.beam import Beam
 from caloforge.incident.gun import Gun
 from caloforge.incident.incident import Incident
 from caloforge.incident.spectrum import Spectrum
-from test_conditions import CONDITIONS, INPUTS, network
+from toys.slanted import CONDITIONS, make_slanted
 
 GUN = Gun("e-", Spectrum.parse("1:2"), Beam(15.0, (0.0, 20.0), (0.0, 360.0)))
 COUNT = 24
@@ -55,13 +55,7 @@ def test_a_generator_is_asked_for_the_same_particles(
     """By the same gun, or by what the file of Geant4 showers says of them."""
     conditions = [CONDITIONS[0] | {"low": 0.1}, *CONDITIONS[1:]]
     conditions[1] = conditions[1] | {"high": 20.0}
-    folder = make_artefact(
-        tmp_path / "slanted",
-        network(),
-        particles=["e-"],
-        conditions=conditions,
-        inputs=INPUTS,
-    )
+    folder = make_slanted(tmp_path / "slanted", particles=["e-"], conditions=conditions)
     generator = caloforge.load(folder)
     one = generator.sample(GUN.sample(6, 3, COUNT), seed=6, first=3)
     other = generator.sample(Incident.of_showers(showers), seed=6, first=3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from caloforge.showers import Showers
 from caloforge.showers.writing import ShowerSink
 from caloforge.web.page import write_page
 from conftest import Cli
+from toys.several import make_several
 
 
 def content(page: Path) -> dict[str, Any]:
@@ -79,6 +81,23 @@ def test_reference_must_be_that_of_the_run(cli: Cli, artefact: Path, tmp_path: P
     (artefact / "card.json").unlink()
     write_page(page, path)
     assert content(page)["reference"] is None
+
+
+def test_reference_of_each_particle(cli: Cli, tmp_path: Path) -> None:
+    folder = make_several(tmp_path / "several")
+    for name, count in (("e+", 50), ("pi+", 60)):
+        write_reference(folder, replace(showers(count), particle=name), several=True)
+    files = {file.name: file_sha256(file) for file in folder.iterdir()}
+    files.pop("card.json", None)
+    assert set(files) >= {"reference-eplus-calogan.json", "reference-piplus-calogan.json"}
+    card = json.loads((folder / "card.json").read_text("utf-8")) | {"files": files}
+    (folder / "card.json").write_text(json.dumps(card), "utf-8")
+    for name, found in (("e+", 50), ("pi+", 60), ("gamma", None)):
+        path, page = tmp_path / f"{name}.h5", tmp_path / f"{name}.html"
+        line = f"generate --model {folder} --particle {name} --energy 1:100 -n 20 --workers 1 -o"
+        assert cli(*line.split(), path, "--page", page).code == 0
+        reference = content(page)["reference"]
+        assert (reference and reference["count"]) == found
 
 
 def test_shipped_reference(tmp_path: Path) -> None:

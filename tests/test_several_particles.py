@@ -1,67 +1,24 @@
-"""An artefact for several particles, made by hand: the label says which."""
+"""Artefacts for several particles: toys/several.py is one."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 import caloforge
-from artefacts import NOISE, make_artefact
 from caloforge.errors import ArtefactError, ParticleError
 from caloforge.incident.incident import Incident
 from caloforge.speed.benchmark import benchmark
 from conftest import Cli
-
-PARTICLES = ["e+", "gamma", "pi+"]
-SETTINGS = {
-    "name": "tiny",
-    "particles": PARTICLES,
-    "conditions": [
-        {"name": "energy", "unit": "GeV", "low": 1.0, "high": 100.0},
-        {"name": "label", "unit": ""},
-    ],
-    "inputs": [
-        {"name": "z", "shape": ["N", NOISE], "unit": ""},
-        {"name": "energy", "shape": ["N", 1], "unit": "GeV"},
-        {"name": "label", "shape": ["N", 1], "unit": "", "dtype": "INT64"},
-    ],
-}
-
-
-def network(label: int = TensorProto.INT64) -> onnx.ModelProto:
-    """Deposits = relu(z W) * energy * (1, 10 or 100), by the label."""
-    weights = np.random.default_rng(1).normal(0, 1, (NOISE, 504)).astype(np.float32)
-    graph = helper.make_graph(
-        [
-            helper.make_node("MatMul", ["z", "W"], ["hidden"]),
-            helper.make_node("Relu", ["hidden"], ["positive"]),
-            helper.make_node("Cast", ["label"], ["index"], to=TensorProto.INT64),
-            helper.make_node("Gather", ["factors", "index"], ["factor"]),
-            helper.make_node("Mul", ["factor", "energy"], ["scale"]),
-            helper.make_node("Mul", ["positive", "scale"], ["deposits"]),
-        ],
-        "generator",
-        [
-            helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", NOISE]),
-            helper.make_tensor_value_info("energy", TensorProto.FLOAT, ["N", 1]),
-            helper.make_tensor_value_info("label", label, ["N", 1]),
-        ],
-        [helper.make_tensor_value_info("deposits", TensorProto.FLOAT, ["N", 504])],
-        [
-            numpy_helper.from_array(weights, "W"),
-            numpy_helper.from_array(np.array([1, 10, 100], np.float32), "factors"),
-        ],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+from toys.several import PARTICLES, make_several
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_artefact(tmp_path_factory.mktemp("several") / "tiny", network(), **SETTINGS)
+    return make_several(tmp_path_factory.mktemp("several") / "tiny")
 
 
 def test_the_label_says_which(folder: Path) -> None:
@@ -92,7 +49,7 @@ def test_one_must_be_named_and_known(folder: Path) -> None:
 
 
 def test_label_of_another_type(tmp_path: Path) -> None:
-    bad = make_artefact(tmp_path / "bad", network(TensorProto.FLOAT), **SETTINGS)
+    bad = make_several(tmp_path / "bad", TensorProto.FLOAT)
     with pytest.raises(ArtefactError, match=r"'label' of generator\.onnx is tensor\(float\)"):
         caloforge.load(bad)
 

@@ -42,11 +42,18 @@ def definition(detector: Detector) -> dict[str, Any]:
     return found
 
 
-def write_reference(folder: Path, showers: Showers) -> None:
-    """Put the summary of Geant4 showers into an artefact, for the pages that compare with it."""
+def write_reference(folder: Path, showers: Showers, *, several: bool = False) -> None:
+    """Put the summary of Geant4 showers into an artefact, for the pages that compare with it.
+
+    Args:
+        folder: The artefact.
+        showers: The showers.
+        several: Whether there are some of other particles beside them.
+    """
     builder = SummaryBuilder(showers.detector, showers.particle)
     builder.add(showers)
-    path = folder / f"reference-{showers.detector.name}.json"
+    words = ["reference", showers.particle] if several else ["reference"]
+    path = folder / f"{artefact_name(*words)}-{showers.detector.name}.json"
     path.write_text(write_summary(builder.result()), "utf-8")
 
 

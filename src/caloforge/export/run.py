@@ -171,7 +171,7 @@ def export_generator(
     with artefact_folder(output, overwrite=overwrite) as folder:
         written = [profile.write(job, folder) for profile in wanted]
         for test in tests:
-            write_reference(folder, test)
+            write_reference(folder, test, several=len(tests) > 1)
         limits = [text for item in written for text in item.limits]
         card = _card(job, origin, tuple(limits), folder)
         makers = {name: OnnxGenerator(card, folder, particle=name) for name in card.particles}

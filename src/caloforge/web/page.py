@@ -77,10 +77,12 @@ def _reference(run: Mapping[str, object], event: Showers) -> Summary | None:
     if not (isinstance(name, str) and isinstance(files, dict)):
         return None
     try:
-        path = find_artefact(name) / f"reference-{event.detector.name}.json"
+        folder = find_artefact(name)
     except ArtefactError:
         return None
-    if not path.is_file() or file_sha256(path) != files.get(path.name):
-        return None
-    summary = read_summary(path.read_text("utf-8"), str(path))
-    return summary if summary.particle == event.particle else None
+    for path in sorted(folder.glob(f"reference*-{event.detector.name}.json")):
+        if file_sha256(path) == files.get(path.name):
+            summary = read_summary(path.read_text("utf-8"), str(path))
+            if summary.particle == event.particle:
+                return summary
+    return None
