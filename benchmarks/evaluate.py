@@ -44,12 +44,10 @@ def showers(detector: Detector, count: int, seed: int) -> Showers:
 def judge(folder: Path, *, quick: bool, classifiers: bool) -> None:
     """The evaluation: a process of its own."""
     sections = [name for name in SECTIONS if classifiers or name != "classifiers"]
-    evaluation, judged = evaluate(
+    evaluation, shown = evaluate(
         folder / "reference.h5", [folder / "sample.h5"], quick=quick, sections=sections
     )
-    write_report(
-        folder / "report", evaluation, judged, load_detector((folder / "name").read_text())
-    )
+    write_report(folder / "report", evaluation, shown, load_detector((folder / "name").read_text()))
 
 
 def main() -> None:

@@ -47,14 +47,14 @@ def main() -> None:
                 caloforge.generate(
                     sample, model=name, particle=particle, energy="1:100", count=COUNT, seed=7
                 )
-            evaluation, judged = evaluate(
+            evaluation, shown = evaluate(
                 load_reference(data / file, seed=1),
                 samples,
                 models=[caloforge.load(name) for name in names],
                 command=f"python docs/make_leaderboard.py: {particle}",
             )
             folder = Path(scratch) / Path(file).stem
-            report = write_report(folder, evaluation, judged, caloforge.load(names[0]).detector)
+            report = write_report(folder, evaluation, shown, caloforge.load(names[0]).detector)
             name = f"{Path(file).stem}.html"
             shutil.copy(report, reports / name)
             # A column per sample is easier to read than one per number.

@@ -31,9 +31,9 @@ def report_figures(system: str, data: Path, scratch: Path) -> None:
     """Figures of the judge: e+ of 1 to 100 GeV against the test rows."""
     sample = scratch / f"{system}-eplus.h5"
     caloforge.generate(sample, model=system, particle="e+", energy="1:100", count=COUNT, seed=7)
-    evaluation, judged = evaluate(load_reference(data / PARTICLES["e+"], seed=1), [sample])
+    evaluation, shown = evaluate(load_reference(data / PARTICLES["e+"], seed=1), [sample])
     detector = caloforge.load(system, "e+").detector
-    write_report(scratch / system, evaluation, judged, detector)
+    write_report(scratch / system, evaluation, shown, detector)
     for name in SHOWN:
         found = scratch / system / f"{name}-0.png"
         if not found.exists():

@@ -28,6 +28,7 @@ from caloforge.evaluation.distances.single import (
 )
 from caloforge.evaluation.distances.table import compare_observables, compare_values
 from caloforge.evaluation.features.observables import compute, observables
+from caloforge.evaluation.plain import plain
 from caloforge.showers import Showers, read_showers
 
 Floats = NDArray[np.float64]
@@ -376,7 +377,7 @@ def test_table_of_geant4_showers(shared: Path) -> None:
     found = compare_observables(reference, bad, np.random.default_rng(1))
     again = compare_observables(reference, bad, np.random.default_rng(1))
     clean = compare_observables(reference, floor, np.random.default_rng(1))
-    assert json.dumps(found.to_dict(), allow_nan=False) == json.dumps(again.to_dict())
+    assert json.dumps(plain(found), allow_nan=False) == json.dumps(plain(again))
     assert len(found.rows) == len(observables(showers.detector))
     for row, other in zip(found.rows, clean.rows, strict=True):
         for distances in (row.distances, other.distances):
@@ -410,7 +411,7 @@ def test_undefined_values_are_counted_apart() -> None:
     assert table["width_phi_1"].distances.undefined == (0, 1)
     assert np.isnan(table["width_phi_1"].distances.wasserstein.value)
     assert table["layer_energy_1"].distances.separation.value == 1
-    json.dumps(table.to_dict(), allow_nan=False)
+    json.dumps(plain(table), allow_nan=False)
 
 
 def test_errors_are_those_of_repeated_samples() -> None:

@@ -20,6 +20,7 @@ from caloforge.evaluation.distances.response import (
     conditional_response,
     resolution,
 )
+from caloforge.evaluation.plain import plain
 from caloforge.export.closure import compare_layers
 from caloforge.runtime import Generator, load
 from caloforge.showers import Showers
@@ -133,7 +134,7 @@ def test_empty_showers_are_numbers() -> None:
     energy = np.full(50, 10.0)
     nothing = Showers(BOX, energy, np.zeros((50, 2), np.float32), "e+")
     found = compare_energy(make_showers(energy, 1), nothing, np.random.default_rng(0))
-    text = json.dumps(found.to_dict(), allow_nan=False)
+    text = json.dumps(plain(found), allow_nan=False)
     assert json.loads(text)["showers"][0]["response"] == {"value": 0.0, "error": 0.0}
 
 
@@ -163,7 +164,7 @@ def test_conditional_response(generator: Generator) -> None:
     assert found == conditional_response(generator, energies, 60, seed=3)
     # Every energy has showers of its own.
     assert len({item.point.response.value for item in found if item.point}) == len(energies)
-    json.dumps([item.to_dict() for item in found], allow_nan=False)
+    json.dumps([plain(item) for item in found], allow_nan=False)
 
 
 def test_a_generator_that_diverges_beyond_its_range(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ import caloforge
 from caloforge.errors import CaloforgeError, EnergyError, ShowersError
 from caloforge.evaluation import SECTIONS, Evaluation, evaluate, leaderboard, read_evaluation
 from caloforge.evaluation.faults import PERTURBATIONS, Good
-from caloforge.evaluation.judge import Judged
 from caloforge.evaluation.matching import match_energies, require_comparable
 from caloforge.evaluation.ranking import markdown
 from caloforge.evaluation.results import (
@@ -28,6 +27,7 @@ from caloforge.evaluation.results import (
     write_evaluation,
 )
 from caloforge.evaluation.samples import load_reference, load_sample
+from caloforge.evaluation.shown import ExamplesPanel, Shown
 from caloforge.random import Purpose, stream
 from caloforge.showers import ShowerFile, Showers, read_showers, write_showers
 from caloforge.showers.writing import ShowerSink
@@ -36,7 +36,7 @@ from caloforge.web.report import REPORT, write_report
 from conftest import PATIENCE, Cli
 
 QUICK = tuple(name for name in SECTIONS if name not in {"classifiers", "trees"})
-Found = tuple[Evaluation, list[Judged]]
+Found = tuple[Evaluation, list[Shown]]
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_memorisation_has_a_floor(good: Showers, tmp_path: Path) -> None:
     path, copies = tmp_path / "geant4.h5", tmp_path / "copies.h5"
     write_split(path, good, test=800)
     write_showers(copies, good[:600])
-    found, judged = evaluate(path, [copies], sections=("memorisation",))
+    found, shown = evaluate(path, [copies], sections=("memorisation",))
     floor, copied = (sample.sections["memorisation"] for sample in found.samples)
     assert floor["counts"] == {"training": 1600, "held_out": 400, "generated": 400}
     assert not floor["memorised"]
@@ -231,10 +231,13 @@ def test_memorisation_has_a_floor(good: Showers, tmp_path: Path) -> None:
     assert copied["memorised"]
     assert copied["copies"] == 600
     # What is drawn are the showers whose distance is given.
-    mine, theirs, distance = judged[0].drawing["memorisation"]["examples"][2]
-    assert floor["examples"][2]["distance"] == distance
-    assert (good[1600:].deposits == mine).all(axis=1).any()
-    assert (good[:1600].deposits == theirs).all(axis=1).any()
+    (panel,) = shown[0].panels
+    assert isinstance(panel, ExamplesPanel)
+    example = panel.examples[2]
+    assert example.title == f"distance {floor['examples'][2]['distance']:.3f}"
+    assert (good[1600:].deposits == example.shower).all(axis=1).any()
+    assert (good[:1600].deposits == example.other).all(axis=1).any()
+    assert example.shower.base is None  # or it would keep all showers in memory
 
 
 def test_files_that_do_not_say_their_particle(good: Showers, tmp_path: Path) -> None:
@@ -259,8 +262,8 @@ def test_wrong_settings_are_refused_before_anything_is_read(torch: object) -> No
 
 
 def test_histograms_show_the_floor_beside_the_separation_power(found: Found, good: Showers) -> None:
-    evaluation, judged = found
-    figures = {name: figure for name, _, figure in draw(judged, good.detector)}
+    evaluation, shown = found
+    figures = {name: figure for name, _, figure in draw(evaluation, shown, good.detector)}
     assert {"energies", "depths", "widths", "cells", "spectra"} <= set(figures)
     floor, sample = (
         item.sections["observables"]["observables"][0]["separation_power"]["value"]

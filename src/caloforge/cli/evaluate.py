@@ -101,7 +101,7 @@ def _evaluate(
     particle = truth.sample.showers.particle
     steps = len(judge.SECTIONS) * (1 + len(showers))
     with bar("evaluating", steps, quiet=quiet or json, unit="steps") as progress:
-        found, judged = judge.evaluate(
+        found, shown = judge.evaluate(
             truth,
             showers,
             seed=seed,
@@ -114,7 +114,7 @@ def _evaluate(
             progress=lambda done, _what: progress(done),
         )
         progress(steps)
-        page = write_report(folder, found, judged, truth.sample.showers.detector)
+        page = write_report(folder, found, shown, truth.sample.showers.detector)
     show(
         found.model_dump(mode="json"),
         _table(judge.leaderboard([found]), f"{page}: open it in a browser"),

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from caloforge.errors import CaloforgeError
 from caloforge.evaluation.classifiers.network_test import check_training
 from caloforge.evaluation.distances.response import conditional_energies, conditional_response
+from caloforge.evaluation.features.studied import StudiedShowers
 from caloforge.evaluation.matching import match_energies, require_comparable
+from caloforge.evaluation.plain import plain
 from caloforge.evaluation.results import Evaluation, SampleResult
 from caloforge.evaluation.samples import (
     Reference,
@@ -26,28 +26,16 @@ from caloforge.evaluation.samples import (
 )
 from caloforge.evaluation.sections import SECTIONS
 from caloforge.evaluation.sections.pair import Finding, Pair
+from caloforge.evaluation.shown import Shown
 from caloforge.provenance import machine, versions
 from caloforge.random import Purpose, check_seed, stream
 from caloforge.runtime.generator import Generator
 from caloforge.showers import Showers
 from caloforge.version import __version__
 
-__all__ = ["Judged", "evaluate"]
+__all__ = ["evaluate"]
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "h5py")
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A sample and what was found, with the arrays that figures are drawn from.
-
-    Attributes:
-        result: The numbers.
-        drawing: By section, then by name.
-    """
-
-    result: SampleResult
-    drawing: Mapping[str, Mapping[str, Any]]
 
 
 def evaluate(
@@ -59,11 +47,11 @@ def evaluate(
     match: bool = False,
     repeats: int = 1,
     device: str = "cpu",
-    sections: Sequence[str] = tuple(SECTIONS),
+    sections: Sequence[str] | None = None,
     models: Sequence[Generator] = (),
     command: str = "",
     progress: Callable[[int, str], None] = lambda _done, _what: None,
-) -> tuple[Evaluation, list[Judged]]:
+) -> tuple[Evaluation, list[Shown]]:
     """Judge samples of showers, and Geant4 itself, against Geant4.
 
     Args:
@@ -78,7 +66,8 @@ def evaluate(
             sample is refused.
         repeats: Trainings of each classifier.
         device: Where classifiers are trained.
-        sections: What to look at; names of :data:`caloforge.evaluation.sections.SECTIONS`.
+        sections: What to look at; names of :data:`caloforge.evaluation.sections.SECTIONS`, by
+            default all of them.
         models: Generators that are asked for single incident energies below, inside and beyond the
             range that they were made for.
         command: How this was called, for the record.
@@ -86,13 +75,14 @@ def evaluate(
             ``len(sections) * (1 + len(samples))``.
 
     Returns:
-        All numbers, and for each sample (the floor first) what figures are drawn from.
+        All numbers, and for each of its samples (the floor first) what a report shows beside them.
 
     Raises:
         CaloforgeError: A file cannot be read, or samples cannot be compared.
     """
     start = time.perf_counter()
     check_seed(seed)
+    sections = tuple(SECTIONS) if sections is None else sections
     unknown = [name for name in sections if name not in SECTIONS]
     if unknown:
         msg = f"sections: {unknown[0]!r} is not known, must be among {', '.join(SECTIONS)}"
@@ -104,32 +94,31 @@ def evaluate(
     reference, loaded = name_particle(
         reference, [_sample(item, i) for i, item in enumerate(samples, start=1)]
     )
-    pairs = [_pair(reference.sample, sample, match=match, seed=seed) for sample in loaded]
-    largest = max(
-        [len(sample.showers) for _, sample in pairs], default=len(reference.sample.showers)
-    )
+    # What is computed of the reference is kept to the end, of a sample for as long as it is judged.
+    truth = replace(reference.sample, showers=StudiedShowers.of(reference.sample.showers))
+    pairs = [_pair(truth, sample, match=match, seed=seed) for sample in loaded]
+    largest = max([len(sample.showers) for _, sample in pairs], default=len(truth.showers))
     floor = reference.floor
     if len(floor.showers) > largest:
         floor = floor.rows(slice(0, largest), f"{floor.info.rows}, the first {largest}")
-    judged = []
-    for i, (truth, sample) in enumerate([(reference.sample, floor), *pairs]):
-        judged.append(
-            _judge(
-                Pair(
-                    truth.showers,
-                    sample.showers,
-                    reference.training,
-                    seed,
-                    quick,
-                    repeats,
-                    device,
-                    is_floor=sample is floor,
-                ),
-                sample,
-                sections,
-                partial(_later, progress, i * len(sections)),
-            )
+    judged = [
+        _judge(
+            Pair(
+                other.showers,
+                sample.showers,
+                reference.training,
+                seed,
+                quick,
+                repeats,
+                device,
+                is_floor=sample is floor,
+            ),
+            sample,
+            sections,
+            partial(_later, progress, i * len(sections)),
         )
+        for i, (other, sample) in enumerate([(truth, floor), *pairs])
+    ]
     evaluation = Evaluation(
         caloforge=__version__,
         versions=versions(_PACKAGES),
@@ -137,12 +126,12 @@ def evaluate(
         command=command,
         seed=seed,
         quick=quick,
-        reference=reference.sample.info,
-        samples=tuple(item.result for item in judged),
+        reference=truth.info,
+        samples=tuple(result for result, _ in judged),
         conditional={model.card.name: _conditional(model, seed, quick=quick) for model in models},
         seconds=time.perf_counter() - start,
     )
-    return evaluation, judged
+    return evaluation, [shown for _, shown in judged]
 
 
 def _sample(source: Sample | Showers | str | Path, number: int) -> Sample:
@@ -166,7 +155,7 @@ def _pair(reference: Sample, sample: Sample, *, match: bool, seed: int) -> tuple
 
 def _judge(
     pair: Pair, sample: Sample, sections: Sequence[str], progress: Callable[[int, str], None]
-) -> Judged:
+) -> tuple[SampleResult, Shown]:
     start = time.perf_counter()
     findings: dict[str, Finding] = {}
     for i, name in enumerate(sections):
@@ -176,28 +165,20 @@ def _judge(
         name=sample.name,
         info=sample.info,
         headlines=tuple(line for found in findings.values() for line in found.headlines),
-        sections={name: _plain(found.details) for name, found in findings.items()},
+        sections={name: plain(found.details) for name, found in findings.items()},
         warnings=tuple(text for found in findings.values() for text in found.warnings),
         seconds=time.perf_counter() - start,
     )
-    return Judged(result, {name: found.drawing for name, found in findings.items()})
+    return result, Shown(
+        tuple(panel for found in findings.values() for panel in found.panels),
+        tuple(table for found in findings.values() for table in found.tables),
+    )
 
 
 def _conditional(model: Generator, seed: int, *, quick: bool) -> tuple[dict[str, Any], ...]:
     points = conditional_response(model, conditional_energies(model), 200 if quick else 2000, seed)
-    return tuple(_plain(point.to_dict()) for point in points)
+    return tuple(plain(point) for point in points)
 
 
 def _later(progress: Callable[[int, str], None], before: int, done: int, what: str) -> None:
     progress(before + done, what)
-
-
-def _plain(value: Any) -> Any:
-    """JSON values only; what is not a finite number becomes None."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else None
-    return value

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from caloforge.atomic import check_folder, write_text
 from caloforge.errors import FileFormatError, OutputError
+from caloforge.evaluation.estimate import Estimate
+from caloforge.evaluation.plain import plain
 
 __all__ = [
     "FLOOR",
@@ -35,6 +37,9 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+Better = Literal["lower", "higher", "half", "one"]
+
+
 class Headline(_Part):
     """One number of a sample that a leaderboard shows."""
 
@@ -44,8 +49,13 @@ class Headline(_Part):
     """None where it is not defined."""
     error: float | None = None
     """Statistical error; None where there is none."""
-    better: Literal["lower", "higher", "half", "one"]
+    better: Better
     """Which values are better; ``"half"``: nearer to 0.5, as of an AUC; ``"one"``: nearer to 1."""
+
+    @classmethod
+    def of(cls, name: str, label: str, found: Estimate, better: Better) -> Self:
+        """An estimate as a headline."""
+        return cls(name=name, label=label, better=better, **plain(found))
 
 
 class SampleInfo(_Part):

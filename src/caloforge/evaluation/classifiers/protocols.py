@@ -29,6 +29,7 @@ from pydantic import (
 
 from caloforge.evaluation.features.blocks import row_blocks
 from caloforge.evaluation.features.calochallenge import high_level, low_level, low_level_normalised
+from caloforge.evaluation.features.studied import once
 from caloforge.showers import Showers
 
 __all__ = [
@@ -243,11 +244,11 @@ class CaloChallengeProtocol(Protocol):
         See :mod:`caloforge.evaluation.features.calochallenge`.
         """
         if self.level == "low-normalised":
-            found = low_level_normalised(showers, dtype=np.float32)
-        else:
-            features = low_level if self.level == "low" else high_level
-            found = features(showers, threshold=self.threshold, dtype=np.float32)
-        return found.astype(np.float32, copy=False)
+            return low_level_normalised(showers, dtype=np.float32).astype(np.float32, copy=False)
+        if self.level == "low":
+            found = low_level(showers, threshold=self.threshold, dtype=np.float32)
+            return found.astype(np.float32, copy=False)
+        return once(showers, high_level, threshold=self.threshold).astype(np.float32)
 
 
 AnyProtocol = CaloFlowProtocol | CaloChallengeProtocol

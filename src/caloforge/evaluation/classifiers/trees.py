@@ -17,6 +17,7 @@ from caloforge.errors import CaloforgeError, ShowersError
 from caloforge.evaluation.classifiers.scores import AUCResult, bootstrap_auc
 from caloforge.evaluation.comparable import check_alike
 from caloforge.evaluation.features.calochallenge import high_level
+from caloforge.evaluation.features.studied import once
 from caloforge.evaluation.matching import energy_warnings
 from caloforge.random import Purpose, stream
 from caloforge.showers import Showers
@@ -121,7 +122,9 @@ def trees_test(
         )
         raise ShowersError(msg)
     rng = stream(seed, Purpose.TREES)
-    features = [high_level(each, threshold=protocol.threshold) for each in (reference, showers)]
+    features = [
+        once(each, high_level, threshold=protocol.threshold) for each in (reference, showers)
+    ]
     first = rng.permutation(len(reference))[:size]
     paired = np.array_equal(reference.energy, showers.energy)
     second = first if paired else rng.permutation(len(showers))[:size]

@@ -21,6 +21,7 @@ from caloforge.evaluation.distances.histograms import fill
 from caloforge.evaluation.distances.single import separation
 from caloforge.evaluation.features.blocks import above, row_blocks
 from caloforge.evaluation.features.calochallenge import Features, binned_layers, features
+from caloforge.evaluation.features.studied import once
 from caloforge.showers import Showers
 
 __all__ = ["Dataset", "Separation", "calochallenge_separations", "find_dataset"]
@@ -112,7 +113,7 @@ def calochallenge_separations(
         )
         raise DetectorError(msg)
     threshold = _THRESHOLDS[dataset]
-    pair = tuple(features(sample, threshold=threshold) for sample in (reference, showers))
+    pair = tuple(once(sample, features, threshold=threshold) for sample in (reference, showers))
     found = list(_responses((reference, showers), pair, dataset))
     for name, edges, values in _layer_histograms(pair, binned_layers(reference.detector), dataset):
         found.append(_separation(name, edges, values))

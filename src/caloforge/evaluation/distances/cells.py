@@ -17,6 +17,7 @@ from caloforge.evaluation.distances.histograms import Histogram, fill
 from caloforge.evaluation.distances.single import separation
 from caloforge.evaluation.estimate import Estimate
 from caloforge.evaluation.features.blocks import row_blocks
+from caloforge.evaluation.features.studied import once
 from caloforge.showers import Showers
 
 __all__ = [
@@ -88,21 +89,25 @@ def compare_spectra(reference: Showers, showers: Showers) -> tuple[CellSpectrum,
         reference: Geant4 showers, which the bins are chosen from.
         showers: Showers to judge.
     """
-    edges = spectrum_edges(reference)
+    edges = once(reference, spectrum_edges)
+    first, second = (once(sample, _group_spectra, edges) for sample in (reference, showers))
     layers = range(reference.detector.n_layers)
-    # Shape (groups, layers, bins).
-    first, second = (
-        np.array(
-            [
-                [cell_spectrum(sample[group::_GROUPS], edges, layer).weights for layer in layers]
-                for group in range(_GROUPS)
-            ]
-        )
-        for sample in (reference, showers)
-    )
     chosen = [slice(None), *(slice(layer, layer + 1) for layer in layers)]
     return tuple(
         _spectrum(edges, first[:, part].sum(axis=1), second[:, part].sum(axis=1)) for part in chosen
+    )
+
+
+def _group_spectra(showers: Showers, edges: FloatArray) -> FloatArray:
+    """Spectra of each layer of ten groups of showers: shape (groups, layers, bins)."""
+    return np.array(
+        [
+            [
+                cell_spectrum(showers[group::_GROUPS], edges, layer).weights
+                for layer in range(showers.detector.n_layers)
+            ]
+            for group in range(_GROUPS)
+        ]
     )
 
 

@@ -72,33 +72,26 @@ class ManifoldScores:
     counts: tuple[int, int]
     diverged: tuple[int, int]
 
-    def to_dict(self) -> dict[str, object]:
-        """The numbers as JSON values."""
-        scores = {name: getattr(self, name) for name in _NAMES}
-        return {
-            **{name: {"value": s.value, "error": s.error} for name, s in scores.items()},
-            "counts": list(self.counts),
-            "diverged": list(self.diverged),
-        }
 
-
-_NAMES = ("precision", "recall", "density", "coverage")
-
-
-def log_cells(showers: Showers, *, threshold: float = 0.0) -> NDArray[np.float32]:
+def log_cells(
+    showers: Showers, chosen: NDArray[np.intp] | None = None, *, threshold: float = 0.0
+) -> NDArray[np.float32]:
     """The features of the CaloChallenge: log10(E_cell / MeV), with 0.1 MeV for empty cells.
 
     Args:
         showers: N showers.
+        chosen: Rows of M of them; all by default.
         threshold: Deposits below it count as zero, MeV;
             see :func:`caloforge.evaluation.features.calochallenge.low_level`.
 
     Returns:
-        Shape (N, n_cells).
+        Shape (M, n_cells).
     """
-    found = np.empty(showers.deposits.shape, np.float32)
-    for rows in row_blocks(showers):
-        cells = above(showers.deposits[rows], threshold)
+    if chosen is None:
+        chosen = np.arange(len(showers))
+    found = np.empty((len(chosen), showers.detector.n_cells), np.float32)
+    for rows in row_blocks(showers, len(chosen)):
+        cells = above(showers.deposits[chosen[rows]], threshold)
         cells[cells == 0] = _EMPTY
         found[rows] = np.log10(cells)
     return found

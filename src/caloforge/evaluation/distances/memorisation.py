@@ -25,7 +25,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,9 +139,9 @@ class Memorisation:
         return self.duplicates > _FEW * self.counts[2] or self.diversity.value < _NARROW
 
     def to_dict(self) -> dict[str, object]:
-        """The numbers as JSON values, without the single distances."""
+        """The numbers by name, without the single distances."""
         estimates = {
-            item.name: {"value": value.value, "error": value.error}
+            item.name: value
             for item in fields(self)
             if isinstance(value := getattr(self, item.name), Estimate)
         }
@@ -156,7 +156,7 @@ class Memorisation:
             "duplicates": self.duplicates,
             "memorised": self.memorised,
             "collapsed": self.collapsed,
-            "examples": [asdict(pair) for pair in self.examples],
+            "examples": self.examples,
         }
 
 

@@ -63,15 +63,6 @@ class PhysicsDistance:
     counts: tuple[int, int]
     diverged: tuple[int, int]
 
-    def to_dict(self) -> dict[str, object]:
-        """The numbers as JSON values."""
-        return {
-            "value": self.value,
-            "error": self.error,
-            "counts": list(self.counts),
-            "diverged": list(self.diverged),
-        }
-
 
 def fpd(
     reference: FloatArray,

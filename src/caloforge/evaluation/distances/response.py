@@ -22,7 +22,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -101,10 +101,6 @@ class EnergyComparison:
     resolution_ratios: tuple[Estimate, ...]
     left_out: tuple[int, int]
 
-    def to_dict(self) -> dict[str, object]:
-        """The numbers as JSON values."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class ConditionalPoint:
@@ -121,10 +117,6 @@ class ConditionalPoint:
     where: Literal["below", "inside", "beyond"]
     point: EnergyPoint | None
     problem: str = ""
-
-    def to_dict(self) -> dict[str, object]:
-        """The numbers as JSON values."""
-        return asdict(self)
 
 
 def compare_energy(

@@ -24,6 +24,7 @@ from caloforge.evaluation.distances.single import (
 )
 from caloforge.evaluation.estimate import Estimate
 from caloforge.evaluation.features.observables import Observable, compute, observables
+from caloforge.evaluation.features.studied import once
 from caloforge.showers import Showers
 
 __all__ = [
@@ -63,19 +64,19 @@ class Distances:
     p_value: float
 
     def to_dict(self) -> dict[str, object]:
-        """The numbers as JSON values; None for what is not defined."""
+        """The numbers by name, without the histogram."""
         return {
-            "counts": list(self.counts),
-            "undefined": list(self.undefined),
+            "counts": self.counts,
+            "undefined": self.undefined,
             "chi2": self.chi2.value,
             "ndf": self.chi2.ndf,
-            "chi2_ndf": _json(Estimate(self.chi2.reduced, self.chi2.reduced_error)),
-            "chi2_p_value": _number(self.chi2.p_value),
+            "chi2_ndf": Estimate(self.chi2.reduced, self.chi2.reduced_error),
+            "chi2_p_value": self.chi2.p_value,
             "sparse_bins": self.chi2.sparse_bins,
-            "separation_power": _json(self.separation),
-            "wasserstein": _json(self.wasserstein),
-            "kolmogorov_smirnov": _json(self.kolmogorov_smirnov),
-            "kolmogorov_smirnov_p_value": _number(self.p_value),
+            "separation_power": self.separation,
+            "wasserstein": self.wasserstein,
+            "kolmogorov_smirnov": self.kolmogorov_smirnov,
+            "kolmogorov_smirnov_p_value": self.p_value,
         }
 
 
@@ -97,14 +98,14 @@ class Row:
     distances: Distances
 
     def to_dict(self) -> dict[str, object]:
-        """The numbers as JSON values; None for what is not defined."""
+        """What the observable is, and its numbers, by name."""
         return {
             "name": self.observable.name,
             "title": self.observable.title,
             "unit": self.observable.unit,
             "formula": self.observable.formula,
             "source": self.observable.source,
-            "spread": _number(self.spread),
+            "spread": self.spread,
             **self.distances.to_dict(),
         }
 
@@ -133,8 +134,8 @@ class DistanceTable:
         raise KeyError(name)
 
     def to_dict(self) -> dict[str, object]:
-        """All of it as JSON values."""
-        return {"replicas": self.replicas, "observables": [row.to_dict() for row in self.rows]}
+        """All of it by name."""
+        return {"replicas": self.replicas, "observables": self.rows}
 
 
 def compare_observables(
@@ -167,7 +168,7 @@ def compare_observables(
         raise ShowersError(msg)
     if chosen is None:
         chosen = observables(reference.detector)
-    values = [compute(sample, chosen) for sample in (reference, showers)]
+    values = [once(sample, compute, tuple(chosen)) for sample in (reference, showers)]
     return compare_values(chosen, values[0], values[1], rng, replicas=replicas)
 
 
@@ -270,11 +271,3 @@ class _Measure:
         ]
         values = self._sorted.distances(first, second)
         return separation(sums[0], sums[1]), values.wasserstein, values.kolmogorov_smirnov
-
-
-def _json(estimate: Estimate) -> dict[str, float | None]:
-    return {"value": _number(estimate.value), "error": _number(estimate.error)}
-
-
-def _number(value: float) -> float | None:
-    return value if np.isfinite(value) else None

@@ -65,6 +65,11 @@ class Observable:
     source: str
     logarithmic: bool = False
 
+    @property
+    def axis(self) -> str:
+        """What is written at its axis: symbol and unit."""
+        return f"{self.label} / {self.unit}" if self.unit else self.label
+
     def __call__(self, showers: Showers) -> FloatArray:
         """The observable of each shower: shape (N,), in its unit; NaN where it is not defined."""
         return self.pick(self.function(showers))

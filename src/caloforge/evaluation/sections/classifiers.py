@@ -5,14 +5,13 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from caloforge.evaluation.classifiers.network_test import classifier_test, find_protocol
+from caloforge.evaluation.estimate import Estimate
 from caloforge.evaluation.results import Headline
 from caloforge.evaluation.sections.pair import Finding, Pair
 
 __all__ = ["classifiers_section"]
 
 _QUICK_PROTOCOLS = ("caloflow", "caloflow-normalised", "calochallenge-high")
-
-
 _FULL_PROTOCOLS = (*_QUICK_PROTOCOLS, "calochallenge-low", "calochallenge-low-normalised")
 
 
@@ -31,15 +30,8 @@ def classifiers_section(pair: Pair) -> Finding:
             repeats=pair.repeats,
             device=pair.device,
         )
-        details[found.name] = found.model_dump(mode="json")
+        details[found.name] = found
         warnings += [f"{found.name}: {warning}" for warning in found.warnings]
-        headlines.append(
-            Headline(
-                name=f"auc_{name}",
-                label=f"AUC, {found.name}",
-                value=found.auc,
-                error=found.auc_error,
-                better="half",
-            )
-        )
+        auc = Estimate(found.auc, found.auc_error)
+        headlines.append(Headline.of(f"auc_{name}", f"AUC, {found.name}", auc, "half"))
     return Finding(details, tuple(headlines), tuple(dict.fromkeys(warnings)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 from caloforge.evaluation.distances.energy_chi2 import fastcalogan_energy_chi2
-from caloforge.evaluation.distances.response import compare_energy
+from caloforge.evaluation.distances.response import EnergyComparison, compare_energy
+from caloforge.evaluation.estimate import Estimate
 from caloforge.evaluation.results import Headline
-from caloforge.evaluation.sections.pair import Finding, Pair, finite
+from caloforge.evaluation.sections.pair import Finding, Pair
+from caloforge.evaluation.shown import PointsPanel, Series
 
 __all__ = ["energy_section"]
 
@@ -20,7 +22,8 @@ def energy_section(pair: Pair) -> Finding:
     size = min(len(pair.reference), len(pair.showers))
     found = fastcalogan_energy_chi2(pair.reference[:size], pair.showers[:size])
     chi2 = found.chi2
-    details: dict[str, Any] = {
+    response = compare_energy(pair.reference, pair.showers, pair.rng("response"))
+    details = {
         "showers": size,
         "continuous": found.continuous,
         "left_out": found.left_out,
@@ -36,14 +39,34 @@ def energy_section(pair: Pair) -> Finding:
             }
             for point in found.points
         ],
+        "response": response,
     }
-    points = compare_energy(pair.reference, pair.showers, pair.rng("response"))
-    details["response"] = points.to_dict()
-    headline = Headline(
-        name="energy_chi2_ndf",
-        label="chi2/NDF of the total energy",
-        value=finite(chi2.reduced),
-        error=finite(chi2.reduced_error),
-        better="lower",
+    reduced = Estimate(chi2.reduced, chi2.reduced_error)
+    headline = Headline.of("energy_chi2_ndf", "chi2/NDF of the total energy", reduced, "lower")
+    return Finding(details, (headline,), panels=_panels(response))
+
+
+def _panels(found: EnergyComparison) -> tuple[PointsPanel, ...]:
+    def panel(title: str, which: Literal["response", "resolution"]) -> PointsPanel:
+        reference, showers = (
+            Series(
+                tuple(point.energy for point in points),
+                tuple(getattr(point, which) for point in points),
+            )
+            for points in (found.reference, found.showers)
+        )
+        return PointsPanel(
+            figure="response",
+            about="Mean response, and resolution (half of the central 68% over the mean), against "
+            "incident energy.",
+            label="incident energy / GeV",
+            title=title,
+            reference=reference,
+            showers=showers,
+            logarithmic=True,
+        )
+
+    return (
+        panel("mean response", "response"),
+        panel("resolution", "resolution"),
     )
-    return Finding(details, (headline,), (), {"response": points})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from caloforge.evaluation.distances.memorisation import memorisation
 from caloforge.evaluation.results import Headline
-from caloforge.evaluation.sections.pair import Finding, Pair, finite
+from caloforge.evaluation.sections.pair import Finding, Pair
+from caloforge.evaluation.shown import Example, ExamplesPanel
 
 __all__ = ["memorisation_section"]
 
@@ -26,19 +27,21 @@ def memorisation_section(pair: Pair) -> Finding:
         warnings.append("showers of the training set come out again: the generator memorised them")
     if found.collapsed:
         warnings.append("generated showers are too much alike: the generator collapsed")
-    headline = Headline(
-        name="diversity",
-        label="diversity",
-        value=finite(found.diversity.value),
-        error=finite(found.diversity.error),
-        better="one",
-    )
-    examples = [
-        (
-            showers.deposits[item.generated],
-            pair.training.deposits[item.training],
-            item.distance,
+    headline = Headline.of("diversity", "diversity", found.diversity, "one")
+    # Copies, so that five showers do not keep all the others in memory.
+    examples = tuple(
+        Example(
+            f"distance {item.distance:.3f}",
+            showers.deposits[item.generated].copy(),
+            pair.training.deposits[item.training].copy(),
         )
         for item in found.examples
-    ]
-    return Finding(found.to_dict(), (headline,), tuple(warnings), {"examples": examples})
+    )
+    panel = ExamplesPanel(
+        figure="neighbours",
+        about="single showers, from the nearest to a training shower to the farthest, each with "
+        "that training shower below it. Copies would look the same.",
+        names=("generated", "nearest"),
+        examples=examples,
+    )
+    return Finding(found, (headline,), tuple(warnings), (panel,))

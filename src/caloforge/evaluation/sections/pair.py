@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
+from caloforge.evaluation.features.studied import StudiedShowers
 from caloforge.evaluation.results import Headline
+from caloforge.evaluation.shown import Panel, Table
 from caloforge.random import Purpose, stream
 from caloforge.showers import Showers
 
-__all__ = ["Finding", "Pair", "Section", "finite"]
+__all__ = ["Finding", "Pair", "Section"]
 
 
 @dataclass(frozen=True)
 class Pair:
     """A sample beside the reference.
+
+    Both keep what :func:`~caloforge.evaluation.features.studied.once` computes of them; showers
+    that are studied already are shared with other pairs.
 
     Attributes:
         reference: Geant4 showers.
@@ -41,6 +46,10 @@ class Pair:
     device: str = "cpu"
     is_floor: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("reference", "showers"):
+            object.__setattr__(self, name, StudiedShowers.of(getattr(self, name)))
+
     def rng(self, what: str) -> np.random.Generator:
         """Random numbers of a metric: of a stream of its own, which its name decides."""
         index = int.from_bytes(sha256(what.encode()).digest()[:7], "little")
@@ -52,21 +61,19 @@ class Finding:
     """What a section found.
 
     Attributes:
-        details: JSON values.
+        details: All of it, for the file of the numbers: whatever
+            :func:`~caloforge.evaluation.plain.plain` makes JSON of.
         headlines: Its numbers for the leaderboard.
         warnings: What makes them doubtful.
-        drawing: Arrays for the figures, by name.
+        panels: What the figures are drawn from.
+        tables: What the report prints.
     """
 
-    details: Mapping[str, Any]
+    details: Any
     headlines: tuple[Headline, ...] = ()
     warnings: tuple[str, ...] = ()
-    drawing: Mapping[str, Any] = field(default_factory=dict)
+    panels: tuple[Panel, ...] = ()
+    tables: tuple[Table, ...] = ()
 
 
 Section = Callable[[Pair], Finding]
-
-
-def finite(value: float) -> float | None:
-    """The number, or None where it is not finite: JSON has no NaN."""
-    return float(value) if np.isfinite(value) else None

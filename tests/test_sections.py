@@ -1,0 +1,226 @@
+"""Sections: what is computed once, and that a new one is a file and a line."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, MutableMapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from caloforge.detector import load_detector
+from caloforge.evaluation import SECTIONS, evaluate, leaderboard, read_evaluation
+from caloforge.evaluation.distances import coverage
+from caloforge.evaluation.distances.histograms import bin_edges, fill
+from caloforge.evaluation.estimate import Estimate
+from caloforge.evaluation.features import calochallenge, observables
+from caloforge.evaluation.features.studied import StudiedShowers, once
+from caloforge.evaluation.plain import plain
+from caloforge.evaluation.results import Headline
+from caloforge.evaluation.sections.pair import Finding, Pair, Section
+from caloforge.evaluation.shown import (
+    HistogramPanel,
+    MatrixPanel,
+    PointsPanel,
+    Row,
+    Series,
+    Table,
+)
+from caloforge.showers import Showers
+from caloforge.web.figures import draw
+from caloforge.web.report import write_report
+
+CALOGAN = load_detector("calogan")
+
+
+def made_up(count: int, seed: int, *, hot: float = 1.0) -> Showers:
+    rng = np.random.default_rng(seed)
+    energy = rng.uniform(1, 100, count)
+    shares = rng.dirichlet(np.full(CALOGAN.n_cells, 0.1), count)
+    return Showers(CALOGAN, energy, (1e3 * hot * energy[:, None] * shares).astype(np.float32), "e+")
+
+
+# A section as somebody would add it: one file, and in SECTIONS one line.
+
+
+def hottest_cell(showers: Showers) -> NDArray[np.float32]:
+    """Deposit in the hottest cell: shape (N,), MeV."""
+    return np.asarray(showers.deposits.max(axis=1))
+
+
+def hottest_section(pair: Pair) -> Finding:
+    """The hottest cell: how far its mean is from the reference."""
+    first, second = (once(sample, hottest_cell) for sample in (pair.reference, pair.showers))
+    edges = bin_edges(first.astype(np.float64))
+    error = float(first.std() / first.mean() / len(first) ** 0.5)
+    shift = Estimate(float(second.mean() / first.mean()) - 1, error)
+    means = [Series((50.0,), (Estimate(float(each.mean()), 1.0),)) for each in (first, second)]
+    return Finding(
+        details={"shift": shift, "largest": second.max(), "undefined": float("nan")},
+        headlines=(Headline.of("hottest", "shift of the hottest cell", shift, "lower"),),
+        warnings=("the hottest cell is very hot",) if second.max() > 1e5 else (),
+        panels=(
+            HistogramPanel(
+                figure="hottest",
+                about="The hottest cell.",
+                label="hottest cell / MeV",
+                reference=fill(first.astype(np.float64), edges),
+                showers=fill(second.astype(np.float64), edges),
+                distance=0.25,
+            ),
+            PointsPanel(
+                figure="hottest-mean",
+                about="The hottest cell against energy.",
+                label="GeV",
+                title="MeV",
+                reference=means[0],
+                showers=means[1],
+            ),
+            MatrixPanel(
+                figure="hottest-matrix",
+                about="Nothing much",
+                label="cell",
+                reference=np.eye(3),
+                showers=np.eye(3)[::-1],
+            ),
+        ),
+        tables=(
+            Table(
+                title="Hottest cells",
+                columns=("quantile", "MeV"),
+                rows=(Row("median", (f"{np.median(second):.1f}",)),),
+            ),
+            Table(
+                title="Every quantile",
+                columns=("quantile", "distance", "remark"),
+                rows=(Row("low", (Estimate(1.0, 0.1), "<low>")), Row("high", (abs_of(shift), "h"))),
+                things="quantiles",
+            ),
+        ),
+    )
+
+
+def abs_of(found: Estimate) -> Estimate:
+    return Estimate(abs(found.value), found.error)
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> str:
+    sections = cast("MutableMapping[str, Section]", SECTIONS)
+    monkeypatch.setitem(sections, "hottest", hottest_section)
+    return "hottest"
+
+
+def test_a_section_is_one_file_and_one_line(toy: str, tmp_path: Path) -> None:
+    reference = made_up(400, 1)
+    evaluation, shown = evaluate(
+        reference, [made_up(150, 2), made_up(150, 3, hot=3)], sections=(toy,)
+    )
+    rows = leaderboard([evaluation])
+    assert [cell.text for cell in rows[0]][3:] == ["shift of the hottest cell"]
+    assert all(row[3].text for row in rows[1:])
+    figures = {
+        name: (caption, figure) for name, caption, figure in draw(evaluation, shown, CALOGAN)
+    }
+    assert list(figures) == ["hottest", "hottest-mean", "hottest-matrix-0", "hottest-matrix-1"]
+    caption, figure = figures["hottest"]
+    assert caption.startswith("The hottest cell. Area: Geant4")
+    assert figure.axes[1].get_xlabel() == "hottest cell / MeV"
+    assert figure.axes[0].get_title() == "S = 2.5e-01, 2.5e-01 (2.5e-01)"
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["Geant4", "sample 1", "sample 2"]
+    page = write_report(tmp_path / "report", evaluation, shown, CALOGAN).read_text("utf-8")
+    assert "<h2>Hottest cells</h2>" in page
+    assert page.count("<td>median</td>") == 3  # those of the floor, too
+    assert "<h2>Every quantile</h2>" in page
+    assert "&lt;low&gt;" in page
+    assert "1 of 2 quantiles differ by more than 3 times the floor, most of all high" in page
+    assert "None of 2 quantiles differs by more than three times the floor." in page
+    assert (tmp_path / "report/hottest.pdf").is_file()
+    found = read_evaluation(tmp_path / "report").samples[2].sections[toy]
+    assert set(found) == {"shift", "largest", "undefined"}
+    assert found["shift"]["value"] > 1
+    assert found["undefined"] is None
+
+
+def test_features_are_computed_once(monkeypatch: pytest.MonkeyPatch, torch: object) -> None:
+    """Of the reference for all samples, of each sample for all sections."""
+    assert torch
+    calls: Counter[str] = Counter()
+
+    def spied(module: object, name: str) -> None:
+        function: Callable[..., Any] = getattr(module, name)
+
+        def spy(*arguments: Any, **named: Any) -> Any:
+            calls[name] += 1
+            return function(*arguments, **named)
+
+        monkeypatch.setattr(module, name, spy)
+
+    spied(calochallenge, "features")  # what high_level is made of
+    spied(observables, "row_blocks")  # observables are computed in blocks, here a single one
+    spied(coverage, "above")  # log cells
+    sections = ("observables", "manifold", "trees", "classifiers")
+    evaluate(made_up(300, 1), [made_up(130, 2), made_up(130, 3)], sections=sections)
+    assert calls == {"features": 4, "row_blocks": 4, "above": 4}
+
+
+def test_a_pair_alone_computes_once_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = Pair(made_up(150, 1), made_up(150, 2), None, 1, quick=True)
+    features = calochallenge.features
+    calls: list[int] = []
+
+    def spy(showers: Showers, **named: Any) -> calochallenge.Features:
+        calls.append(len(showers))
+        return features(showers, **named)
+
+    monkeypatch.setattr(
+        calochallenge,
+        "features",
+        spy,
+    )
+    for name in ("manifold", "trees"):
+        SECTIONS[name](pair)
+    assert calls == [150, 150]
+
+
+def test_studied_showers_are_the_same_showers() -> None:
+    showers = made_up(10, 1)
+    studied = StudiedShowers.of(showers)
+    assert StudiedShowers.of(studied) is studied
+    assert studied.deposits is showers.deposits
+    assert type(studied[:3]) is Showers
+    high_level = calochallenge.high_level
+    first = once(studied, high_level)
+    assert once(studied, high_level, threshold=0.0) is first  # the default, written or not
+    assert once(studied, high_level, threshold=1.0) is not first
+    np.testing.assert_array_equal(first, once(showers, high_level))
+    assert once(showers, high_level) is not once(showers, high_level)
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 0
+    rows = np.array([3, 1])
+    chosen = once(studied, coverage.log_cells, rows)
+    assert once(studied, coverage.log_cells, rows.copy()) is chosen
+    assert once(studied, coverage.log_cells, rows[::-1]) is not chosen
+    np.testing.assert_array_equal(chosen, coverage.log_cells(showers[rows]))
+    assert once(replace(studied, particle="gamma"), high_level) is not first
+
+
+def test_what_is_as_large_as_the_deposits_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("caloforge.evaluation.features.studied._SMALL", 0)
+    studied = StudiedShowers.of(made_up(10, 1))
+    assert once(studied, coverage.log_cells) is not once(studied, coverage.log_cells)
+    assert once(studied, calochallenge.high_level) is once(studied, calochallenge.high_level)
+
+
+def test_plain_values() -> None:
+    found = plain({1: (np.float32(0.5), np.int64(3), np.bool_(True)), "b": np.array([np.inf, 1])})
+    assert json.dumps(found, allow_nan=False) == '{"1": [0.5, 3, true], "b": [null, 1.0]}'
+    with pytest.raises(TypeError, match="no JSON value can be made of set"):
+        plain({1, 2})
