@@ -23,6 +23,7 @@ from caloforge.errors import (
     ParticleError,
     ShowersError,
 )
+from caloforge.random import Purpose, Streams
 from caloforge.runtime import artefact_names, card_schema, find_artefact, load_card
 from caloforge.runtime.card import Card
 from caloforge.schemas import read_schema, schema_names
@@ -53,8 +54,7 @@ def test_load_and_sample(tiny: Path) -> None:
 
 
 def test_showers_are_the_network_on_the_streams_of_the_contract(tiny: Path) -> None:
-    rng = np.random.Generator(np.random.Philox(counter=[0, 3, 2, 0], key=[7, 0]))
-    noise = rng.standard_normal(8).astype(np.float32)
+    noise = Streams(7, np.array([3]), Purpose.GENERATOR).normal(8)[0]
     weights = onnx.numpy_helper.to_array(onnx.load(tiny / "generator.onnx").graph.initializer[0])
     by_hand = np.maximum(noise @ weights, 0) * 25.0
     made = caloforge.load(tiny).sample([25.0], seed=7, first=3)

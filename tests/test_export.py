@@ -28,7 +28,7 @@ from caloforge.models.config import SystemConfig
 from caloforge.models.dense import DenseGraph, DenseInput, DenseStack
 from caloforge.models.system import GeneratorNetwork, Given, Setting
 from caloforge.provenance import file_sha256
-from caloforge.random import Purpose, stream
+from caloforge.random import Purpose, Streams
 from caloforge.runtime import load_card
 from caloforge.showers import read_showers, split_file
 from caloforge.training import Recipe, Run, train
@@ -294,8 +294,8 @@ class TestArtefact:
         toy.layer.weight.data = toy.layer.weight.data.half().float()
         energy = np.linspace(1, 100, 30, dtype=np.float32)
         made = caloforge.load(artefact, "gamma").sample(energy, seed=4)
-        noise = [stream(4, Purpose.GENERATOR, i).standard_normal(4) for i in range(30)]
-        expected = by_pytorch(toy, np.array(noise, np.float32), energy.reshape(-1, 1), label=1)
+        noise = Streams(4, np.arange(30), Purpose.GENERATOR).normal(4)
+        expected = by_pytorch(toy, noise, energy.reshape(-1, 1), label=1)
         assert_same(made.deposits, expected)
 
     def test_dense_network_beside_it(self, artefact: Path) -> None:

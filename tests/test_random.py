@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from caloforge.errors import CaloforgeError
 from caloforge.random import Purpose, Streams, check_seed, shower_words, stream
@@ -132,10 +133,46 @@ def test_streams_of_many_showers_are_those_of_each(
     drawn = streams.normal(count)
     assert drawn.shape == (len(indices), count)
     np.testing.assert_array_equal(drawn, streams.normal(count))
-    for shower, row, rng in zip(indices, drawn, streams.generators(), strict=True):
-        expected = stream(seed, purpose, shower)
-        np.testing.assert_array_equal(row, expected.standard_normal(count))
+    words, uniform = streams.words(count), streams.uniform(count)
+    for i, (shower, rng) in enumerate(zip(indices, streams.generators(), strict=True)):
+        alone = Streams(seed, np.array([shower]), purpose)
+        np.testing.assert_array_equal(drawn[i], alone.normal(count)[0])
+        np.testing.assert_array_equal(words[i], shower_words(seed, shower, purpose, count))
+        np.testing.assert_array_equal(uniform[i], stream(seed, purpose, shower).random(count))
         assert rng.random() == stream(seed, purpose, shower).random()
+
+
+@given(
+    keys=st.lists(st.tuples(seeds, showers), max_size=5),
+    purpose=purposes,
+    attempt=st.integers(0, 99),
+)
+def test_a_seed_for_each_shower(
+    keys: list[tuple[int, int]], purpose: Purpose, attempt: int
+) -> None:
+    """What a server needs, which makes the showers of several users at once."""
+    mixed, indices = np.array(keys, dtype=np.int64).reshape(-1, 2).T
+    streams = Streams(mixed, indices, purpose, attempt)
+    normal, words, uniform = streams.normal(5), streams.words(5), streams.uniform(5)
+    for i, ((seed, shower), rng) in enumerate(zip(keys, streams.generators(), strict=True)):
+        alone = Streams(seed, np.array([shower]), purpose, attempt)
+        np.testing.assert_array_equal(normal[i], alone.normal(5)[0])
+        np.testing.assert_array_equal(words[i], alone.words(5)[0])
+        np.testing.assert_array_equal(uniform[i], alone.uniform(5)[0])
+        assert rng.random() == alone.generators()[0].random()
+    some = np.arange(len(keys))[::2]
+    np.testing.assert_array_equal(streams.rows(some).normal(5), normal[some])
+    np.testing.assert_array_equal(streams.rows(slice(1, 3)).words(5), words[1:3])
+    again = streams.rows(some, attempt=100)
+    np.testing.assert_array_equal(
+        again.normal(5), Streams(mixed[some], indices[some], purpose, 100).normal(5)
+    )
+
+
+def test_rows_of_one_seed() -> None:
+    streams = Streams(3, np.arange(10), Purpose.GENERATOR)
+    np.testing.assert_array_equal(streams.rows(slice(2, 4)).normal(3), streams.normal(3)[2:4])
+    assert streams.rows(np.array([5]), attempt=7).attempt == 7
 
 
 def test_each_attempt_has_numbers_of_its_own() -> None:
@@ -143,12 +180,34 @@ def test_each_attempt_has_numbers_of_its_own() -> None:
     assert np.abs(first.normal(8) - second.normal(8)).min() > 0
     philox = np.random.Philox(counter=[0, 2, 2, 1], key=[1, 0])
     by_hand = np.random.Generator(philox).standard_normal(8)
-    np.testing.assert_array_equal(second.normal(8)[2], by_hand)
     np.testing.assert_array_equal(second.generators()[2].standard_normal(8), by_hand)
+    philox = np.random.Philox(counter=[0, 2, 2, 1], key=[1, 0])
+    np.testing.assert_array_equal(second.words(8)[2], philox.random_raw(8))
 
 
 def test_wrong_seed_of_streams() -> None:
     streams = Streams(-1, np.arange(1), Purpose.BEAM)
-    for call in (lambda: streams.normal(1), lambda: streams.generators()):
+    for each in (streams, Streams(np.array([3, -1]), np.arange(2), Purpose.BEAM)):
         with pytest.raises(CaloforgeError, match="seed: got -1"):
-            call()
+            each.normal(1)
+        with pytest.raises(CaloforgeError, match="seed: got -1"):
+            each.uniform(1)
+        with pytest.raises(CaloforgeError, match="seed: got -1"):
+            each.generators()
+
+
+@pytest.mark.parametrize(
+    ("seed", "message"),
+    [
+        (
+            np.array([1, 2, 3]),
+            r"seed: has shape \(3,\), must be one number or one for each of",
+        ),
+        (np.array([[1, 2]]), r"seed: has shape \(1, 2\)"),
+        (np.array([1.0, 2.0]), r"seed: got 1.0"),
+        (np.array([1, 2**63], dtype=np.uint64), "seed: got 9223372036854775808"),
+    ],
+)
+def test_wrong_seeds_of_showers(seed: NDArray[np.int64], message: str) -> None:
+    with pytest.raises(CaloforgeError, match=message):
+        Streams(seed, np.arange(2), Purpose.BEAM).normal(1)

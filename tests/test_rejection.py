@@ -15,6 +15,8 @@ from particle import Particle
 import caloforge
 from artefacts import NOISE, make_artefact, network
 from caloforge.errors import EnergyError, OutputError, ParticleError
+from caloforge.incident.incident import Incident
+from caloforge.random import Purpose, Streams
 from caloforge.runtime import Generator
 from caloforge.runtime.conservation import allowed_energy, released_energy
 from conftest import Cli
@@ -63,8 +65,7 @@ def totals(generator: Generator, attempt: int, folder: Path) -> NDArray[np.float
     weights = numpy_helper.to_array(graph.initializer[0])
     rows = []
     for i, energy in enumerate(ENERGIES):
-        philox = np.random.Philox(counter=[0, i, 2, attempt], key=[SEED, 0])
-        noise = np.random.Generator(philox).standard_normal(NOISE).astype(np.float32)
+        noise = Streams(SEED, np.array([i]), Purpose.GENERATOR, attempt).normal(NOISE)[0]
         rows.append(np.maximum(noise @ weights, 0).sum(dtype=np.float64) * energy)
     return np.array(rows)
 
@@ -84,6 +85,29 @@ def test_first_attempt_that_conserves_energy_is_taken(folder: Path) -> None:
     np.testing.assert_array_equal(made.deposits[good[0]], free.deposits[good[0]])
     assert (made.response <= 1 + 1e-3).all()
     assert (free.response > 1).sum() == np.sum(~good[0])
+
+
+@pytest.mark.parametrize("conserve", [False, True])
+@pytest.mark.parametrize("model", ["tiny", "fastcalosim-eplus"])
+def test_requests_of_several_users_in_one_batch(folder: Path, model: str, conserve: bool) -> None:
+    """Each gets the showers that its own seed gives, in whatever batch."""
+    generator = caloforge.load(folder if model == "tiny" else model)
+    requests = [(SEED, 0, ENERGIES[:23]), (1, 5, ENERGIES[30:31]), (2**63 - 1, 7, ENERGIES[40:])]
+    seeds = np.concatenate([np.full(len(part), seed) for seed, _, part in requests])
+    showers = np.concatenate([first + np.arange(len(part)) for _, first, part in requests])
+    order = np.random.default_rng(1).permutation(len(seeds))
+    energy = np.concatenate([part for *_, part in requests])[order]
+    made, _ = generator.make(
+        Incident(energy, "e+"),
+        Streams(seeds[order], showers[order], Purpose.GENERATOR),
+        generator.detector,
+        conserve_energy=conserve,
+    )
+    alone = [
+        generator.sample(part, seed=seed, first=first, conserve_energy=conserve).deposits
+        for seed, first, part in requests
+    ]
+    np.testing.assert_array_equal(made.astype(np.float32), np.concatenate(alone)[order])
 
 
 def test_batches_workers_and_the_first_index_have_no_influence(

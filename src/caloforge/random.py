@@ -3,15 +3,18 @@
 All streams come from the counter-based generator Philox4x64-10 (Salmon et al., SC11,
 doi:10.1145/2063384.2063405). The key is the seed of the run; the counter holds the index of the
 shower and the purpose of the numbers. So shower ``i`` of a run is the same whatever the batch
-size, the number of workers or the place where a run was interrupted, and a program in another
-language that has Philox can draw the same numbers.
+size, the number of workers or the place where a run was interrupted. Uniform and normal numbers
+are functions of the words of Philox that docs/random-numbers.md defines, so that a program in
+another language draws the same ones.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import IntEnum
-from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +22,8 @@ from numpy.typing import NDArray
 from caloforge.errors import CaloforgeError
 
 __all__ = ["Purpose", "Streams", "check_seed", "shower_words", "stream"]
+
+_AT_A_TIME = 1 << 14  # words: what is made of these fits into the cache of a core
 
 
 class Purpose(IntEnum):
@@ -90,7 +95,7 @@ def check_seed(seed: int) -> int:
     Raises:
         CaloforgeError: The seed is no integer, negative or too large.
     """
-    if not isinstance(seed, Integral) or not 0 <= seed < 2**63:
+    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
         msg = f"seed: got {seed}, must be an integer between 0 and 2^63 - 1"
         raise CaloforgeError(msg)
     return seed
@@ -136,8 +141,13 @@ def shower_words(seed: int, shower: int, purpose: Purpose, count: int) -> NDArra
 
     Returns:
         Array of shape (count,).
+
+    Raises:
+        CaloforgeError: The seed is no integer, negative or too large.
     """
-    return np.asarray(_philox(seed, shower, purpose).random_raw(count), dtype=np.uint64)
+    drawn = np.empty(count, dtype=np.uint64)
+    _MOVED.draw([check_seed(seed)], [shower], purpose, 0, drawn.reshape(1, -1))
+    return drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,36 +155,51 @@ class Streams:
     """The random numbers of some showers: a stream for each, the one of :func:`stream`.
 
     Attributes:
-        seed: Seed of the run, in [0, 2**63).
-        showers: Indices of the showers within the run: shape (N,).
+        seed: Seed of the run, in [0, 2**63), or one for each shower: shape (N,).
+        showers: Indices of the showers within their run: shape (N,).
         purpose: What the numbers are for.
         attempt: How often the showers have been drawn before; each attempt has numbers of its own.
 
     Examples:
-        >>> Streams(1, np.array([7]), Purpose.GENERATOR).normal(2).round(3)
-        array([[-0.758,  0.347]])
-        >>> stream(1, Purpose.GENERATOR, 7).standard_normal(2).round(3)
-        array([-0.758,  0.347])
+        >>> Streams(1, np.array([7, 8]), Purpose.ENERGY).uniform(2).round(6)
+        array([[0.811984, 0.830763],
+               [0.733221, 0.729616]])
+        >>> stream(1, Purpose.ENERGY, 7).random(2).round(6)
+        array([0.811984, 0.830763])
+        >>> Streams(1, np.array([7, 8]), Purpose.GENERATOR).normal(3).round(4)
+        array([[-1.4321, -0.6582, -1.3729],
+               [-0.5726,  1.85  ,  0.3234]], dtype=float32)
     """
 
-    seed: int
-    showers: NDArray[np.int64]
+    seed: int | NDArray[np.integer]
+    showers: NDArray[np.integer]
     purpose: Purpose
     attempt: int = 0
+
+    def rows(self, rows: slice | NDArray[np.integer], *, attempt: int | None = None) -> Streams:
+        """The streams of some of the showers.
+
+        Args:
+            rows: Which.
+            attempt: Another attempt at them; None for the same.
+        """
+        seed = self.seed[rows] if isinstance(self.seed, np.ndarray) else self.seed
+        attempt = self.attempt if attempt is None else attempt
+        return replace(self, seed=seed, showers=self.showers[rows], attempt=attempt)
 
     def generators(self) -> list[np.random.Generator]:
         """One generator per shower, each at the start of its stream.
 
         Raises:
-            CaloforgeError: The seed is no integer, negative or too large.
+            CaloforgeError: A seed is no integer, negative or too large.
         """
         return [
-            np.random.Generator(_philox(self.seed, shower, self.purpose, self.attempt))
-            for shower in self.showers.tolist()
+            np.random.Generator(_philox(seed, shower, self.purpose, self.attempt))
+            for seed, shower in zip(self._seeds(), self.showers.tolist(), strict=True)
         ]
 
-    def normal(self, count: int) -> NDArray[np.float64]:
-        """The first standard normal numbers of each shower.
+    def words(self, count: int) -> NDArray[np.uint64]:
+        """The first 64-bit words of each shower.
 
         Args:
             count: How many of each shower.
@@ -183,16 +208,133 @@ class Streams:
             Shape (N, count).
 
         Raises:
-            CaloforgeError: The seed is no integer, negative or too large.
+            CaloforgeError: A seed is no integer, negative or too large.
+        """
+        drawn = np.empty((len(self.showers), count), dtype=np.uint64)
+        _MOVED.draw(self._seeds(), self.showers.tolist(), self.purpose, self.attempt, drawn)
+        return drawn
+
+    def uniform(self, count: int) -> NDArray[np.float64]:
+        """The first uniform numbers of each shower, those of ``stream(...).random()``.
+
+        Args:
+            count: How many of each shower.
+
+        Returns:
+            Shape (N, count), multiples of 2^-53 in [0, 1).
+
+        Raises:
+            CaloforgeError: A seed is no integer, negative or too large.
         """
         drawn = np.empty((len(self.showers), count))
-        # One generator that is moved from stream to stream: making new ones takes five times as
-        # long as drawing the few numbers that a small network needs.
-        philox = _philox(self.seed, 0, self.purpose, self.attempt)
-        rng = np.random.Generator(philox)
-        start = philox.state
-        for shower, row in zip(self.showers.tolist(), drawn, strict=True):
-            start["state"]["counter"][1] = shower
-            philox.state = start
-            rng.standard_normal(out=row)
+        np.multiply(self.words(count) >> np.uint64(11), 2.0**-53, out=drawn)
         return drawn
+
+    def normal(self, count: int) -> NDArray[np.float32]:
+        """The first standard normal numbers of each shower.
+
+        They are the same bits in any batch. Another machine or a program in another language
+        (docs/random-numbers.md) may round the last of them otherwise.
+
+        Args:
+            count: How many of each shower.
+
+        Returns:
+            Shape (N, count), in [-6.764, 6.764].
+
+        Raises:
+            CaloforgeError: A seed is no integer, negative or too large.
+        """
+        seeds, showers, pairs = self._seeds(), self.showers.tolist(), -(-count // 2)
+        drawn = np.empty((len(showers), count), dtype=np.float32)
+        step = max(1, _AT_A_TIME // max(1, pairs))
+        words = np.empty((min(step, len(showers)), pairs), dtype=np.uint64)
+        for i in range(0, len(showers), step):
+            part = drawn[i : i + step]
+            some = words[: len(part)]
+            _MOVED.draw(seeds[i:], showers[i:], self.purpose, self.attempt, some)
+            _normal_pairs(some, part)
+        return drawn
+
+    def _seeds(self) -> list[int]:
+        """The seed of each shower."""
+        if not isinstance(self.seed, np.ndarray):
+            return [int(check_seed(self.seed))] * len(self.showers)
+        if self.seed.shape != self.showers.shape:
+            msg = (
+                f"seed: has shape {self.seed.shape}, must be one number or one for each of the "
+                f"{len(self.showers)} showers"
+            )
+            raise CaloforgeError(msg)
+        return [int(check_seed(seed)) for seed in self.seed.tolist()]
+
+
+class _Moved(threading.local):
+    """A generator of each thread that is moved from stream to stream.
+
+    Making a new one takes longer than drawing the few hundred numbers that a network needs.
+    """
+
+    def __init__(self) -> None:
+        self._philox = np.random.Philox(key=0)
+        self._counter = [0, 0, 0, 0]
+        self._key = [0, 0]
+        self._start: Any = {
+            "bit_generator": "Philox",
+            "state": {"counter": self._counter, "key": self._key},
+            "buffer": [0, 0, 0, 0],
+            "buffer_pos": 4,
+            "has_uint32": 0,
+            "uinteger": 0,
+        }
+
+    def draw(
+        self,
+        seeds: Iterable[int],
+        showers: Iterable[int],
+        purpose: Purpose,
+        attempt: int,
+        words: NDArray[np.uint64],
+    ) -> None:
+        """Fill each row of ``words`` with the first ones of its stream."""
+        philox, start, key, counter = self._philox, self._start, self._key, self._counter
+        counter[2:] = int(purpose), attempt
+        count = words.shape[1]
+        for row, key[0], counter[1] in zip(words, seeds, showers, strict=False):
+            philox.state = start
+            row[:] = philox.random_raw(count)
+
+
+_MOVED = _Moved()
+
+
+# As arrays: NumPy takes twice as long to multiply with Python's or its own scalars.
+_HALF, _SCALE, _TURN, _MINUS_TWO = (
+    np.array(value, dtype=np.float32) for value in (0.5, 2.0**-32, np.pi * 2.0**-31, -2.0)
+)
+
+
+def _normal_pairs(words: NDArray[np.uint64], drawn: NDArray[np.float32]) -> None:
+    """Normal numbers by the formula of Box and Muller, two of each word.
+
+    All is done in single precision: NumPy has vector instructions for its logarithm, sine and
+    cosine, and these give the same number at any place of an array.
+
+    Args:
+        words: Shape (N, M), contiguous.
+        drawn: Where to put the numbers: shape (N, 2 * M), or one less.
+
+    References:
+        G. E. P. Box and M. E. Muller, Ann. Math. Stat. 29 (1958) 610.
+    """
+    halves = words.astype("<u8", copy=False).view("<u4").astype(np.float32)
+    radius = np.add(halves[:, 1::2], _HALF)  # the high half of a word is behind the low one
+    np.multiply(radius, _SCALE, radius)
+    np.log(radius, radius)
+    np.multiply(radius, _MINUS_TWO, radius)
+    np.sqrt(radius, radius)
+    angle = np.multiply(halves[:, 0::2], _TURN)
+    np.multiply(radius, np.cos(angle), drawn[:, 0::2])
+    if drawn.shape[1] % 2:
+        radius, angle = radius[:, :-1], angle[:, :-1]
+    np.multiply(radius, np.sin(angle), drawn[:, 1::2])

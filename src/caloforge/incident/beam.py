@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import CaloforgeError
-from caloforge.random import Purpose, stream
+from caloforge.random import Purpose, Streams
 
 __all__ = ["Beam"]
 
@@ -94,9 +94,7 @@ class Beam:
             Entry points on the front face, shape (count, 2), x and y in mm, and directions, shape
             (count, 3), unit vectors. They depend on the seed and the index of the shower alone.
         """
-        u = np.array(
-            [stream(seed, Purpose.BEAM, i).random(4) for i in range(first, first + count)]
-        ).reshape(count, 4)
+        u = Streams(seed, np.arange(first, first + count), Purpose.BEAM).uniform(4)
         points = self.spread * (2.0 * u[:, :2] - 1.0)
         theta = self.theta[0] + (self.theta[1] - self.theta[0]) * u[:, 2]
         return points, _directions(theta, self.phi[0] + (self.phi[1] - self.phi[0]) * u[:, 3])

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from caloforge.errors import EnergyError
-from caloforge.random import Purpose, stream
+from caloforge.random import Purpose, Streams
 
 __all__ = ["Spectrum", "parse_range"]
 
@@ -125,9 +125,7 @@ class Spectrum:
                 )
                 raise EnergyError(msg)
             return np.take(np.asarray(self.values), np.arange(first, first + count), mode="wrap")
-        u = np.array(
-            [stream(seed, Purpose.ENERGY, i).random() for i in range(first, first + count)]
-        )
+        u = Streams(seed, np.arange(first, first + count), Purpose.ENERGY).uniform(1)[:, 0]
         low, high = self.values
         if self.kind == "log":
             return np.clip(low * (high / low) ** u, low, high)

@@ -7,7 +7,6 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -72,7 +71,7 @@ class ChoiceGenerator(Generator):
             if len(rows):
                 deposits[rows], beside = member.make(
                     incident[rows],
-                    replace(streams, showers=streams.showers[rows]),
+                    streams.rows(rows),
                     readout,
                     conserve_energy=conserve_energy,
                 )

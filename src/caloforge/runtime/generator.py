@@ -183,7 +183,7 @@ class Generator(ABC):
             if not len(rows):
                 return
             if attempt < ATTEMPTS:
-                again = replace(streams, showers=streams.showers[rows], attempt=attempt)
+                again = streams.rows(rows, attempt=attempt)
                 deposits[rows], beside = self._deposits(incident[rows], again, readout)
                 if overflow is not None and beside is not None:
                     overflow[rows] = beside

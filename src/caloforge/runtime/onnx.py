@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +43,8 @@ class OnnxGenerator(Generator):
 
     Conditions are ``energy`` (N, 1) GeV, ``entry_point`` (N, 2) mm, ``direction`` (N, 3), all
     float32, and ``label`` (N, 1) int64, the index of the particle within those of the card. The
-    noise is standard normal, drawn in double precision from each shower's own stream and
-    rounded to float32. A shower is the same, bit by bit, whatever the batch and the threads.
+    noise is standard normal, drawn from each shower's own stream. A shower is the same, bit by
+    bit, whatever the batch and the threads.
     """
 
     threaded = True
@@ -132,8 +131,8 @@ class OnnxGenerator(Generator):
 
         def make(first: int) -> NDArray[np.float32]:
             part = rows[first : first + step]
-            noise = replace(streams, showers=streams.showers[part]).normal(self._noise)
-            feed = {NOISE: noise.astype(np.float32)}
+            noise = streams.rows(slice(first, part[-1] + 1)).normal(self._noise)
+            feed = {NOISE: noise if len(noise) == len(part) else noise[part - first]}
             feed |= {name: values[part] for name, values in conditions.items()}
             return np.asarray(self._session.run([DEPOSITS], feed)[0])
 

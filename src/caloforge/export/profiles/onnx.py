@@ -94,10 +94,8 @@ class OnnxForm(Form):
             "entry_point": 10.0 * np.stack([steps, steps[::-1]], axis=1),
             "direction": tilted / np.linalg.norm(tilted, axis=1, keepdims=True),
         }
-        streams = Streams(0, np.arange(count), Purpose.VALIDATION)
-        found: dict[str, NDArray[Any]] = {
-            NOISE: streams.normal(self.generator.noise).astype(np.float32)
-        }
+        streams = Streams(0, np.arange(count), Purpose.EXPORT)
+        found: dict[str, NDArray[Any]] = {NOISE: streams.normal(self.generator.noise)}
         for name in self.conditions:
             found[name] = known[name].astype(np.int64 if name == "label" else np.float32)
         return found
