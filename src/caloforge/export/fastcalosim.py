@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +18,7 @@ from caloforge.export.measure import measure
 from caloforge.models.fastcalosim.overflow import overflow_from_cells
 from caloforge.models.fastcalosim.sampling import FastCaloSim, FastCaloSimConfig
 from caloforge.particles import particle_name
-from caloforge.provenance import command_line, file_sha256
+from caloforge.provenance import command_line, file_sha256, machine
 from caloforge.runtime.card import CARD, Card, TensorSpec, TrainingRows
 from caloforge.runtime.conditions import Condition
 from caloforge.runtime.parametric import PARAMETERS, ParametricGenerator, write_parameters
@@ -142,7 +141,7 @@ def train_fastcalosim(
             ),
             seed=seed,
             wall_time=round(wall_time, 1),
-            machine=f"{platform.machine()}, one process, NumPy",
+            machine=f"{machine()}, one process, NumPy",
             metrics=(),
             limits=(*_LIMITS, _LIMIT_BESIDE if model.has_outer_rings else _LIMIT_INSIDE),
             licence="Apache-2.0",

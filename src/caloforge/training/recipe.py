@@ -16,6 +16,7 @@ from caloforge.explain import explain, suggestion
 from caloforge.models.config import SystemConfig
 from caloforge.models.systems import system_type
 from caloforge.particles import particle_name
+from caloforge.provenance import command_line
 from caloforge.training.selection import Criterion
 
 __all__ = ["Recipe", "files_by_particle", "recipe_names"]
@@ -161,20 +162,17 @@ class Recipe(BaseModel):
                 default = system_type(self.system).choose_by
             if value not in (None, default):
                 changed[key] = f"{value:g}s" if key == "budget" else value
-        words = ["caloforge", "train", self.system, "--preset", self.preset]
+        words = ["train", self.system, "--preset", self.preset]
         for particle, files in self.data.items():
             for file in files:
                 words += ["--particle", particle, "--data", file.name]
         if self.teacher is not None:
             words += ["--teacher", self.teacher.name]
-        for key, value in changed.items():
-            option = key.replace("_", "-")
-            if isinstance(value, bool):
-                words.append(f"--{option}" if value else f"--no-{option}")
-            else:
-                values = value if isinstance(value, tuple) else (value,)
-                words += [word for each in values for word in (f"--{option}", str(each))]
-        return " ".join(words)
+        options = {
+            f"no_{key}" if value is False else key: True if value is False else value
+            for key, value in changed.items()
+        }
+        return command_line(*words, **options)
 
     def to_yaml(self) -> str:
         """The text of a recipe file."""
