@@ -205,7 +205,7 @@ def test_free_width_of_noise_in_card_and_network(tmp_path: Path) -> None:
         ({"conditions": [energy(1.0, 5.0), ENTRY]}, "inputs of generator.onnx are"),
         ({"conditions": [energy(1.0, 5.0), ENTRY | {"low": [0.0]}]}, "has 1 numbers, must be 2"),
         ({"name": "../evil"}, "card.json: name"),
-        ({"detector": {"name": "x"}}, "layers: this key is missing"),
+        ({"detector": {"name": "x"}}, "layers: is missing"),
         (
             {"detector": {**card()["detector"], "layers": card()["detector"]["layers"][:2]}},
             "deposits",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from caloforge.detector import (
     CylindricalLayer,
     Detector,
+    Hits,
     Layer,
     Plate,
     RectangularLayer,
@@ -151,7 +152,7 @@ def naive_cell(layer: Layer, x: float, y: float) -> int:
 @given(points=points)
 def test_digitise_is_the_naive_loop(points: list[tuple[float, float, float, float, int]]) -> None:
     x, y, z, energy, shower = np.array(points, dtype=np.float64).reshape(-1, 5).T
-    deposits, overflow = ODD.digitise(x, y, z, energy, shower.astype(int), 3)
+    deposits, overflow = ODD.digitise(Hits(x, y, z, energy, shower.astype(int)), 3)
     expected, beside = np.zeros((3, ODD.n_cells)), np.zeros((3, ODD.n_layers))
     outside = np.zeros(3)
     for px, py, pz, pe, row in points:
@@ -177,7 +178,7 @@ def test_digitise_the_shipped_readouts_like_the_loop() -> None:
     z = rng.uniform(-20, 500, 200)
     for detector in (CALOGAN, VOXELS):
         for i in range(200):
-            cells, beside = detector.digitise(x[i : i + 1], y[i : i + 1], z[i : i + 1], [1.0])
+            cells, beside = detector.digitise(Hits(x[i : i + 1], y[i : i + 1], z[i : i + 1], [1.0]))
             layer = [j for j, one in enumerate(detector.layers) if one.z_min <= z[i] < one.z_max]
             cell = naive_cell(detector.layers[layer[0]], x[i], y[i]) if layer else -1
             hit = [detector.slices[layer[0]].start + cell] if cell >= 0 else []
@@ -188,12 +189,12 @@ def test_digitise_the_shipped_readouts_like_the_loop() -> None:
 def test_digitise_far_away_and_nothing() -> None:
     far = [np.inf, -np.inf, 1e300, -1e300]
     for detector in (CALOGAN, VOXELS, ODD):
-        cells, beside = detector.digitise(far, [0.0] * 4, [1.0] * 4, [1.0] * 4)
+        cells, beside = detector.digitise(Hits(far, [0.0] * 4, [1.0] * 4, [1.0] * 4))
         assert (cells.sum(), beside.sum()) == (0, 4)
-        assert (cells := detector.digitise([], [], [], [], n_showers=2)[0]).shape[0] == 2
+        assert (cells := detector.digitise(Hits([], [], [], []), 2)[0]).shape[0] == 2
         assert not cells.any()
     with pytest.raises(DetectorError, match="depth"):
-        load_detector("calochallenge-ds1-photons").digitise([0], [0], [0], [1])
+        load_detector("calochallenge-ds1-photons").digitise(Hits([0], [0], [0], [1]))
 
 
 # Symmetries and neighbours
@@ -205,12 +206,12 @@ def test_symmetries_commute_with_digitising(detector: Detector) -> None:
     x, y = rng.normal(0, 30, (2, 2000))
     z = rng.uniform(0, detector.layers[-1].z_max, 2000)
     energy = rng.exponential(1, 2000)
-    image = detector.digitise(x, y, z, energy)[0]
+    image = detector.digitise(Hits(x, y, z, energy))[0]
     assert set(detector.symmetries) == {"phi", "eta"}
     for name, sign in (("phi", (-1, 1)), ("eta", (1, -1))):
         permutation = detector.symmetries[name]
         np.testing.assert_array_equal(permutation[permutation], np.arange(detector.n_cells))
-        mirrored = detector.digitise(sign[0] * x, sign[1] * y, z, energy)[0]
+        mirrored = detector.digitise(Hits(sign[0] * x, sign[1] * y, z, energy))[0]
         np.testing.assert_allclose(image[:, permutation], mirrored, rtol=1e-12)
 
 

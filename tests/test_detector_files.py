@@ -128,7 +128,7 @@ def test_not_text(tmp_path: Path, name: str) -> None:
 def test_unknown_detector(tmp_path: Path) -> None:
     with pytest.raises(DetectorError, match="did you mean calogan"):
         load_detector("calogn")
-    with pytest.raises(DetectorError, match="shipped are calochallenge-ds1-photons, "):
+    with pytest.raises(DetectorError, match="there are calochallenge-ds1-photons, "):
         load_detector("xyzzy")
     with pytest.raises(DetectorError, match="there is no file"):
         load_detector(tmp_path / "none.toml")

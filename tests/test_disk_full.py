@@ -111,7 +111,7 @@ def test_resume_when_there_is_space(
 
     path = disk.folder / "a.h5"
     for _ in range(2):  # resuming on a full disk changes nothing
-        with pytest.raises(OutputError, match="--resume goes on from there") as error:
+        with pytest.raises(OutputError, match=r"go on from there \(resume=True") as error:
             go(path, resume=True)
         assert NO_SPACE in str(error.value)
         assert not path.exists()

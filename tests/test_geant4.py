@@ -18,6 +18,7 @@ import pytest
 from caloforge.detector import (
     CylindricalLayer,
     Detector,
+    Hits,
     Material,
     Plate,
     RectangularLayer,
@@ -35,11 +36,12 @@ from caloforge.fullsim import (
     download_size,
     missing_datasets,
 )
-from caloforge.fullsim.engine import Hits, Primaries, ShotError, random_index
+from caloforge.fullsim.engine import Primaries, Shot, ShotError, random_index
 from caloforge.fullsim.geometry import build_geometry, sensitive_volumes
 from caloforge.incident.gun import Gun
 from caloforge.incident.spectrum import Spectrum
 from caloforge.showers import Showers
+from caloforge.showers.fields import OPTIONAL
 from caloforge.showers.source import Block
 
 CALOGAN = load_detector("calogan")
@@ -66,7 +68,7 @@ def source(
 
 
 def assert_same(one: Showers, other: Showers) -> None:
-    for name in ("energy", "deposits", "overflow", "leakage", "entry_point", "direction"):
+    for name in ("energy", "deposits", *OPTIONAL):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 
 
@@ -363,13 +365,13 @@ def test_shower_that_geant4_complains_about(
 ) -> None:
     shots = []
 
-    def shoot(_: Stack, __: PhysicsSettings, primaries: Primaries) -> Hits:
+    def shoot(_: Stack, __: PhysicsSettings, primaries: Primaries) -> Shot:
         shots.append(len(primaries.energy))
         if any(np.array_equal(row, random_index(1, 2)) for row in primaries.index):
             msg = "stuck track"
             raise ShotError(msg)
         leakage = primaries.index[:, 1] % np.uint64(1000)
-        return Hits(np.zeros((3, 0)), np.zeros(0), np.zeros(0, np.intp), leakage.astype(float))
+        return Shot(Hits([], [], [], []), leakage.astype(float))
 
     monkeypatch.setattr("caloforge.fullsim.source.shoot", shoot)
     caplog.set_level(logging.WARNING)

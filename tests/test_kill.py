@@ -15,6 +15,7 @@ import pytest
 
 from artefacts import make_artefact
 from caloforge.showers import Showers, read_showers
+from caloforge.showers.fields import OPTIONAL
 from conftest import PATIENCE
 
 pytestmark = [
@@ -73,7 +74,7 @@ class Run:
 
 def assert_same(one: Showers, other: Showers) -> None:
     assert len(one) == len(other)
-    for name in ("energy", "deposits", "overflow", "leakage", "entry_point", "direction"):
+    for name in ("energy", "deposits", *OPTIONAL):
         mine, theirs = getattr(one, name), getattr(other, name)
         assert (mine is None) == (theirs is None)
         if mine is not None:

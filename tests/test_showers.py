@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 from caloforge.detector import Detector, load_detector
 from caloforge.errors import ShowersError
 from caloforge.showers import Showers
+from caloforge.showers.fields import OPTIONAL
 
 CALOGAN = load_detector("calogan")
 VOXELS = load_detector("lar-voxels")
@@ -31,8 +33,19 @@ def make(n: int = 4, detector: Detector = CALOGAN, seed: int = 1, **changes: Any
         "entry_point": rng.normal(size=(n, 2)),
         "direction": direction / np.linalg.norm(direction, axis=1, keepdims=True),
         "leakage": rng.exponential(1, n),
+        "event": rng.integers(9, size=n),
     }
     return Showers(detector, **(arrays | changes))
+
+
+def test_one_table_says_what_is_optional() -> None:
+    optional = [field.name for field in fields(Showers) if field.default is None]
+    assert list(OPTIONAL) == optional
+    showers = make()
+    for name, field in OPTIONAL.items():
+        value = getattr(showers, name)
+        assert value.shape == (4, *field.shape(CALOGAN))
+        assert value.dtype == field.memory
 
 
 def change(n: int, name: str, value: Any) -> Showers:
@@ -141,7 +154,7 @@ def test_refuses_wrong_shapes(name: str, shape: tuple[int, ...]) -> None:
 
 
 def assert_rows(part: Showers, whole: Showers, rows: Any) -> None:
-    for name in ("energy", "deposits", "overflow", "entry_point", "direction", "leakage"):
+    for name in ("energy", "deposits", *OPTIONAL):
         np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[rows])
     assert part.particle == whole.particle
     assert part.detector is whole.detector

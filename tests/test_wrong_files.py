@@ -100,7 +100,7 @@ def test_row_is_named_in_late_blocks(tmp_path: Path) -> None:
     ("attributes", "error", "word"),
     [
         ({"caloforge_detector": "{"}, DetectorError, "not valid JSON"),
-        ({"caloforge_detector": "{}"}, DetectorError, "name: this key is missing"),
+        ({"caloforge_detector": "{}"}, DetectorError, "name: is missing"),
         ({"caloforge_detector": 5}, DetectorError, "bad.h5"),
         ({"caloforge_run": "[]"}, FileFormatError, "caloforge_run"),
         ({"particle": "quark"}, ParticleError, "quark"),

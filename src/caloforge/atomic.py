@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from caloforge.errors import OutputError
+from caloforge.explain import option
 
-__all__ = ["check_folder", "check_new", "reason", "replacing", "write_text"]
+__all__ = ["already_there", "check_folder", "check_new", "reason", "replacing", "write_text"]
 
 
 def check_folder(path: Path) -> None:
@@ -36,6 +37,12 @@ def check_folder(path: Path) -> None:
         raise OutputError(msg)
 
 
+def already_there(path: Path) -> OutputError:
+    """The error that there is something already which must not be replaced."""
+    how = f"choose another name or overwrite it ({option('overwrite')})"
+    return OutputError(f"output {path}: exists already; {how}")
+
+
 def check_new(path: Path, *, overwrite: bool) -> None:
     """Refuse a path that no file can be made at, or that has one which must not be replaced.
 
@@ -44,8 +51,7 @@ def check_new(path: Path, *, overwrite: bool) -> None:
     """
     check_folder(path)
     if path.exists() and not overwrite:
-        msg = f"output {path}: exists already; choose another name or overwrite it (--overwrite)"
-        raise OutputError(msg)
+        raise already_there(path)
 
 
 @contextmanager

@@ -1,24 +1,46 @@
-"""What is wrong with what a user wrote, in one sentence."""
+"""What is wrong with what a user wrote, in one sentence; and how to ask for something else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-__all__ = ["explain", "suggestion"]
+__all__ = ["explain", "option", "suggestion"]
+
+_LONGEST = 80  # characters of what was got that are told
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """One sentence on the first thing that is wrong with what a user wrote."""
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
+def explain(error: ValidationError, known: Iterable[str] = (), *, root: str = "content") -> str:
+    """One sentence on what is wrong with what a user wrote.
+
+    Args:
+        error: What pydantic found.
+        known: The names that may be written, to suggest one instead of a misspelt one.
+        root: What to call the place where all of it is wrong.
+    """
+    known = set(known)
+    # A misspelt name may also be reported as another that is missing: the misspelling says more.
+    errors = error.errors(include_url=False)
+    misspelt = (
+        each
+        for each in errors
+        if each["type"] == "extra_forbidden" and str(each["loc"][-1]) not in known
+    )
+    first = next(misspelt, errors[0])
+    parts = [str(part) for part in first["loc"] if not str(part).startswith("_")]
+    place = ".".join(parts) or root
+    reason = f"{first['msg'][0].lower()}{first['msg'][1:]}"
     if first["type"] == "extra_forbidden":
-        return f"{place}: is no setting; {suggestion(place, model.model_fields)}"
+        return f"{place}: is not known; {suggestion(parts[-1], known)}"
     if first["type"] == "missing":
         return f"{place}: is missing"
-    return f"{place}: got {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}"
+    if first["type"] == "json_invalid":
+        return f"{place}: {reason}"
+    got = repr(first["input"])
+    got = got if len(got) <= _LONGEST else f"{got[: _LONGEST - 3]}..."
+    return f"{place}: got {got}; {reason}"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -26,3 +48,17 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     near = get_close_matches(name, known, n=1)
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+
+
+def option(name: str, flag: str = "") -> str:
+    """How to switch something on, in Python and on the command line.
+
+    Args:
+        name: What Python calls it.
+        flag: What the command line calls it, where that is another name.
+
+    Examples:
+        >>> option("overwrite")
+        'overwrite=True, on the command line --overwrite'
+    """
+    return f"{name}=True, on the command line --{flag or name}"

@@ -7,12 +7,14 @@ from caloforge.detector.files import (
     detector_to_json,
     load_detector,
 )
+from caloforge.detector.hits import Hits
 from caloforge.detector.layers import CylindricalLayer, Layer, RectangularLayer
 from caloforge.detector.stack import Material, Plate, Stack
 
 __all__ = [
     "CylindricalLayer",
     "Detector",
+    "Hits",
     "Layer",
     "Material",
     "Plate",

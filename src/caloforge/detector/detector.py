@@ -8,8 +8,9 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from caloforge.detector.hits import Hits
 from caloforge.detector.layers import CylindricalLayer, Layer, RectangularLayer
 from caloforge.detector.stack import Stack
 from caloforge.errors import DetectorError
@@ -168,25 +169,12 @@ class Detector:
         sums = [deposits[:, part].sum(axis=1, dtype=np.float64) for part in self.slices]
         return np.stack(sums, axis=1)
 
-    def digitise(
-        self,
-        x: ArrayLike,
-        y: ArrayLike,
-        z: ArrayLike,
-        energy: ArrayLike,
-        shower: ArrayLike | None = None,
-        n_showers: int = 1,
-    ) -> tuple[FloatArray, FloatArray]:
-        """Sum point deposits into the cells that hold them.
+    def digitise(self, hits: Hits, n_showers: int = 1) -> tuple[FloatArray, FloatArray]:
+        """Sum deposits into the cells that hold them.
 
         Args:
-            x: Shape (M,), mm.
-            y: Shape (M,), mm.
-            z: Shape (M,), mm behind the front face.
-            energy: Shape (M,), MeV.
-            shower: Shape (M,), index of the shower of each deposit, in [0, n_showers); None for
-                one shower.
-            n_showers: Number of showers N.
+            hits: M deposits.
+            n_showers: Number of showers N; the deposits are of the showers 0 to N - 1.
 
         Returns:
             The deposits, shape (N, n_cells), MeV, and the overflow, shape (N, n_layers), MeV: what
@@ -196,15 +184,13 @@ class Detector:
         Raises:
             DetectorError: The depths of the layers are not known.
         """
-        x, y, z = (np.asarray(values, dtype=np.float64) for values in (x, y, z))
-        energy = np.asarray(energy, dtype=np.float64)
-        row = np.zeros(len(x), dtype=np.intp) if shower is None else np.asarray(shower, np.intp)
+        row, energy = hits.shower, hits.energy
         width = self.n_cells + self.n_layers
         # Cells first, then one overflow bin per layer; what is outside the depth is left out.
-        column = np.full(len(x), -1, dtype=np.intp)
+        column = np.full(len(hits), -1, dtype=np.intp)
         for i, (layer, part) in enumerate(zip(self.layers, self.slices, strict=True)):
-            inside = np.flatnonzero((z >= layer.z_min) & (z < layer.z_max))
-            cell = layer.find(x[inside], y[inside])
+            inside = np.flatnonzero((hits.z >= layer.z_min) & (hits.z < layer.z_max))
+            cell = layer.find(hits.x[inside], hits.y[inside])
             column[inside] = np.where(cell >= 0, part.start + cell, self.n_cells + i)
         kept = column >= 0
         if not kept.all():

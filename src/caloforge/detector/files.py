@@ -34,7 +34,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -48,6 +47,7 @@ from caloforge.detector.detector import Detector
 from caloforge.detector.layers import CylindricalLayer, RectangularLayer, as_edges
 from caloforge.detector.stack import Material, Plate, Stack
 from caloforge.errors import DetectorError
+from caloforge.explain import explain, suggestion
 
 __all__ = ["detector_from_json", "detector_names", "detector_to_json", "load_detector"]
 
@@ -113,13 +113,11 @@ class _DetectorFile(_Part):
     materials: dict[str, _Material] = Field(default_factory=dict)
 
 
-_KEYS = sorted(
-    {
-        key
-        for model in (_DetectorFile, _Layer, _Bins, _Edges, _Plate, _Group, _Stack, _Material)
-        for key in model.model_fields
-    }
-)
+_KEYS = {
+    key
+    for model in (_DetectorFile, _Layer, _Bins, _Edges, _Plate, _Group, _Stack, _Material)
+    for key in model.model_fields
+}
 
 
 def detector_names() -> list[str]:
@@ -162,8 +160,7 @@ def load_detector(
     if suffix in {".toml", ".xml"}:
         msg = f"detector: there is no file {path}"
         raise DetectorError(msg)
-    near = get_close_matches(str(source), detector_names(), n=1)
-    hint = f"did you mean {near[0]}?" if near else f"shipped are {', '.join(detector_names())}"
+    hint = suggestion(str(source), detector_names())
     msg = f"detector: {source} is neither a shipped detector nor a .toml or .xml file; {hint}"
     raise DetectorError(msg)
 
@@ -219,7 +216,7 @@ def _build(content: object, where: str) -> Detector:
     try:
         file = _DetectorFile.model_validate(content)
     except ValidationError as error:
-        msg = f"{where}: {_first_error(error)}"
+        msg = f"{where}: {explain(error, _KEYS)}"
         raise DetectorError(msg) from None
     try:
         layers = tuple(_layer(i, layer) for i, layer in enumerate(file.layers))
@@ -242,22 +239,6 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a name that is too long, a folder that must not be looked into
         return False
-
-
-def _first_error(error: ValidationError) -> str:
-    # A misspelt key may also be reported as another that is missing: the misspelling says more.
-    errors = error.errors(include_url=False)
-    unknown = (e for e in errors if e["type"] == "extra_forbidden" and e["loc"][-1] not in _KEYS)
-    first = next(unknown, errors[0])
-    place = ".".join(str(part) for part in first["loc"] if not str(part).startswith("_"))
-    place = place or "the file"
-    if first["type"] == "extra_forbidden":
-        near = get_close_matches(str(first["loc"][-1]), _KEYS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        return f"{place}: there is no such key{hint}"
-    if first["type"] == "missing":
-        return f"{place}: this key is missing"
-    return f"{place}: {first['msg']}, got {first['input']!r}"
 
 
 def _layer(i: int, layer: _Layer) -> RectangularLayer | CylindricalLayer:

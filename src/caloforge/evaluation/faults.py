@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from caloforge.showers import Showers
+from caloforge.units import MEV_PER_GEV
 
 __all__ = ["PERTURBATIONS", "Good", "Perturbation"]
 
@@ -46,9 +47,9 @@ def _kill(good: Good) -> Showers:
 
 def _mean(good: Good) -> Showers:
     shape = good.training.deposits.sum(axis=0, dtype=np.float64) / (
-        1000 * good.training.energy.sum()
+        MEV_PER_GEV * good.training.energy.sum()
     )
-    deposits = 1000 * good.showers.energy[:, None] * shape
+    deposits = MEV_PER_GEV * good.showers.energy[:, None] * shape
     return replace(good.showers, deposits=deposits.astype(np.float32))
 
 

@@ -8,6 +8,7 @@ from scipy.stats import ks_2samp
 
 from caloforge.errors import EnergyError, ShowersError
 from caloforge.evaluation.distances.single import kolmogorov_smirnov
+from caloforge.explain import option
 from caloforge.showers import Showers
 
 __all__ = ["energy_warnings", "match_energies", "require_comparable"]
@@ -49,7 +50,7 @@ def require_comparable(reference: Showers, showers: Showers, name: str) -> None:
         ]
         msg = (
             f"{name}: has other incident energies ({spans[0]}) than the reference ({spans[1]}); "
-            "--match-energies compares those showers that have a partner"
+            f"compare those showers that have a partner ({option('match', 'match-energies')})"
         )
         raise EnergyError(msg)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from caloforge.errors import ShowersError
 from caloforge.showers import Showers
+from caloforge.units import MEV_PER_GEV
 
 __all__ = ["PairedMean", "compare_matched"]
 
@@ -92,7 +93,7 @@ def _compare(name: str, reference: FloatArray, showers: FloatArray) -> PairedMea
 def _quantities(showers: Showers) -> dict[str, FloatArray]:
     found = {"response": showers.response}
     if showers.overflow is not None:
-        found["overflow"] = showers.overflow.sum(axis=1) / (1000.0 * showers.energy)
+        found["overflow"] = showers.overflow.sum(axis=1) / (MEV_PER_GEV * showers.energy)
     for i, fraction in enumerate(showers.layer_fractions.T):
         found[f"fraction of layer {i}"] = fraction
     for i, image in enumerate(showers.images):

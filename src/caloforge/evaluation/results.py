@@ -12,6 +12,7 @@ from caloforge.atomic import check_folder, write_text
 from caloforge.errors import FileFormatError, OutputError
 from caloforge.evaluation.estimate import Estimate
 from caloforge.evaluation.plain import plain
+from caloforge.explain import explain, option
 
 __all__ = [
     "FLOOR",
@@ -146,9 +147,7 @@ def read_evaluation(path: str | Path) -> Evaluation:
     try:
         return Evaluation.model_validate_json(file.read_bytes())
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        msg = f"file {file}: {place}: {first['msg']}"
+        msg = f"file {file}: {explain(error)}"
         raise FileFormatError(msg) from None
 
 
@@ -168,7 +167,8 @@ def prepare_folder(path: str | Path, *, overwrite: bool) -> Path:
         msg = f"output {folder}: is a file, must be a folder"
         raise OutputError(msg)
     if not overwrite and any((folder / name).exists() for name in (METRICS, TRANSFER)):
-        msg = f"output {folder}: holds an evaluation already; choose another or add --overwrite"
+        how = f"choose another or overwrite it ({option('overwrite')})"
+        msg = f"output {folder}: holds an evaluation already; {how}"
         raise OutputError(msg)
     check_folder(folder / METRICS if folder.is_dir() else folder)
     return folder

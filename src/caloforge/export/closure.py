@@ -13,6 +13,7 @@ from caloforge.random import Purpose, stream
 from caloforge.runtime.card import Measurement
 from caloforge.runtime.generator import Generator
 from caloforge.showers import Showers
+from caloforge.units import MEV_PER_GEV
 
 __all__ = ["CLOSURE_ENERGIES", "asked", "closure", "compare_layers"]
 
@@ -139,7 +140,7 @@ def _observables(energy: Floats, layers: Floats) -> Floats:
     """Response and layer fractions, shape (..., N, 1 + n_layers)."""
     total = layers.sum(axis=-1, keepdims=True)
     fractions = layers / np.where(total > 0, total, 1)
-    return np.concatenate([total / (1e3 * energy[:, None]), fractions], axis=-1)
+    return np.concatenate([total / (MEV_PER_GEV * energy[:, None]), fractions], axis=-1)
 
 
 def _moments(values: Floats, weight: Floats) -> Floats:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from caloforge.atomic import check_folder, reason
+from caloforge.atomic import already_there, check_folder, reason
 from caloforge.errors import OutputError
 from caloforge.runtime.card import CARD
 
@@ -32,10 +32,9 @@ def artefact_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """
     check_folder(path / CARD if path.is_dir() else path)
     if path.exists() and not (overwrite and (path / CARD).is_file()):
-        what = "exists already; choose another name or add --overwrite"
-        if overwrite:
-            what = "is not an artefact and will not be replaced; choose another name"
-        msg = f"output {path}: {what}"
+        if not overwrite:
+            raise already_there(path)
+        msg = f"output {path}: is not an artefact and will not be replaced; choose another name"
         raise OutputError(msg)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     old = path.with_name(f".{path.name}.{os.getpid()}.old")

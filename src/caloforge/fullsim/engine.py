@@ -20,14 +20,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.detector import Stack
+from caloforge.detector import Hits, Stack
 from caloforge.errors import CaloforgeError, DetectorError
 from caloforge.fullsim.data import import_calzone, require_data
 from caloforge.fullsim.geometry import build_geometry, sensitive_volumes
 from caloforge.fullsim.physics import PhysicsSettings
 from caloforge.random import Purpose, shower_words
+from caloforge.units import MEV_PER_GEV
 
-__all__ = ["Hits", "Primaries", "ShotError", "random_index", "shoot"]
+__all__ = ["Primaries", "Shot", "ShotError", "random_index", "shoot"]
 
 FloatArray = NDArray[np.float64]
 
@@ -74,21 +75,16 @@ class Primaries:
 
 
 @dataclass(frozen=True)
-class Hits:
-    """What the N showers of one shot left, M deposits altogether.
+class Shot:
+    """What the N showers of one shot left.
 
     Attributes:
-        position: x, y and depth behind the front face: shape (3, M), mm. A deposit along a step
-            is at the middle of the step, a deposit at a point is there.
-        energy: Shape (M,), MeV.
-        shower: Index within the shot: shape (M,).
+        hits: The deposits. One along a step is at the middle of the step, one at a point is there.
         leakage: Kinetic energy of all particles, neutrinos included, that left the stack, summed
             per shower: shape (N,), MeV.
     """
 
-    position: FloatArray
-    energy: FloatArray
-    shower: NDArray[np.intp]
+    hits: Hits
     leakage: FloatArray
 
 
@@ -116,7 +112,7 @@ def random_index(seed: int, shower: int, attempt: int = 0) -> NDArray[np.uint64]
 
 def shoot(
     stack: Stack, physics: PhysicsSettings, primaries: Primaries, *, record: bool = True
-) -> Hits:
+) -> Shot:
     """Simulate a few showers.
 
     Deposits take 120 bytes each while they are read, and a shower of 50 GeV has a quarter of a
@@ -146,7 +142,7 @@ def shoot(
         particles = calzone.particles(
             n,
             pid=primaries.pdg,
-            energy=1000.0 * primaries.energy,
+            energy=MEV_PER_GEV * primaries.energy,
             position=start / _MM,
             direction=direction,
         )
@@ -158,7 +154,7 @@ def shoot(
             msg = f"Geant4 cannot simulate PDG particle {primaries.pdg}: {error}"
             raise CaloforgeError(msg) from None
     if not record:
-        return Hits(np.zeros((3, 0)), np.zeros(0), np.zeros(0, np.intp), np.zeros(n))
+        return Shot(Hits([], [], [], []), np.zeros(n))
     return _read(stack, result, n)
 
 
@@ -191,7 +187,7 @@ def _simulation(stack: Stack, physics: PhysicsSettings) -> Any:
     return simulation
 
 
-def _read(stack: Stack, result: Any, n_showers: int) -> Hits:
+def _read(stack: Stack, result: Any, n_showers: int) -> Shot:
     # Always plate after plate: calzone lists them as they were hit, which depends on the other
     # showers of the shot, and so would the rounding of the sums.
     read = [result.deposits[name] for name in sensitive_volumes(stack) if name in result.deposits]
@@ -216,7 +212,8 @@ def _read(stack: Stack, result: Any, n_showers: int) -> Hits:
     leakage = np.zeros(n_showers)
     if leaving is not None:
         np.add.at(leakage, leaving["event"].astype(np.intp), leaving["energy"])
-    return Hits(position.T, energy, shower, leakage)
+    x, y, z = position.T
+    return Shot(Hits(x, y, z, energy, shower), leakage)
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.detector import CylindricalLayer, Detector
+from caloforge.detector import CylindricalLayer, Detector, Hits
 from caloforge.errors import CaloforgeError, DetectorError
-from caloforge.fullsim.engine import Hits, Primaries, ShotError, random_index, shoot
+from caloforge.fullsim.engine import Primaries, Shot, ShotError, random_index, shoot
 from caloforge.fullsim.geometry import require_readable, require_stack
 from caloforge.fullsim.physics import PhysicsSettings
 from caloforge.incident.beam import Beam
@@ -142,10 +142,11 @@ class Geant4Source:
         overflow = [np.zeros((count, readout.n_layers)) for readout in self.readouts]
         leakage = np.zeros(count)
         for rows in _shots(primaries.energy):
-            for part, hits in self._simulate(primaries, rows, first):
-                leakage[part] = hits.leakage
+            for part, made in self._simulate(primaries, rows, first):
+                leakage[part] = made.leakage
                 for i, readout in enumerate(self.readouts):
-                    deposits[i][part], overflow[i][part] = _digitise(readout, hits, primaries[part])
+                    left = _digitise(readout, made.hits, primaries[part])
+                    deposits[i][part], overflow[i][part] = left
         showers = [
             incident.showers(readout, deposits[i], overflow=overflow[i], leakage=leakage)
             for i, readout in enumerate(self.readouts)
@@ -154,7 +155,7 @@ class Geant4Source:
 
     def _simulate(
         self, primaries: Primaries, rows: slice, first: int, attempt: int = 0
-    ) -> Iterator[tuple[slice, Hits]]:
+    ) -> Iterator[tuple[slice, Shot]]:
         """Shoot some rows of a block; where Geant4 complains, one by one with other numbers.
 
         A shower that makes Geant4 complain would do so for ever, since its random numbers are
@@ -165,7 +166,7 @@ class Geant4Source:
         if attempt:
             shot = replace(shot, index=random_index(self.seed, shower, attempt)[np.newaxis])
         try:
-            hits = shoot(require_stack(self.detector), self.physics, shot)
+            made = shoot(require_stack(self.detector), self.physics, shot)
         except ShotError as warning:
             if rows.stop - rows.start > 1:
                 for row in range(rows.start, rows.stop):
@@ -177,7 +178,7 @@ class Geant4Source:
             _log.warning("shower %d is simulated again, Geant4 said: %s", shower, warning)
             yield from self._simulate(primaries, rows, first, attempt + 1)
         else:
-            yield rows, hits
+            yield rows, made
 
 
 def _shots(energy: FloatArray) -> Iterator[slice]:
@@ -194,10 +195,10 @@ def _shots(energy: FloatArray) -> Iterator[slice]:
 
 
 def _digitise(readout: Detector, hits: Hits, primaries: Primaries) -> tuple[FloatArray, FloatArray]:
-    x, y, z = hits.position
     if any(isinstance(layer, CylindricalLayer) for layer in readout.layers):
         slope = primaries.direction[:, :2] / primaries.direction[:, 2:]
         if slope.any() or primaries.entry_point.any():
-            axis = primaries.entry_point[hits.shower].T + slope[hits.shower].T * z
-            x, y = x - axis[0], y - axis[1]
-    return readout.digitise(x, y, z, hits.energy, hits.shower, len(primaries.energy))
+            axis = primaries.entry_point[hits.shower].T + slope[hits.shower].T * hits.z
+            x, y = hits.x - axis[0], hits.y - axis[1]
+            hits = Hits(x, y, hits.z, hits.energy, hits.shower)
+    return readout.digitise(hits, len(primaries.energy))

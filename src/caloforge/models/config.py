@@ -72,5 +72,5 @@ class SystemConfig(BaseModel, ABC):
         try:
             return cls.model_validate(dict(settings))
         except ValidationError as error:
-            msg = f"{cls.system}: {explain(error, cls)}"
+            msg = f"{cls.system}: {explain(error, cls.model_fields)}"
             raise ConfigError(msg) from None

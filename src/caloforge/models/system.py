@@ -264,7 +264,7 @@ class System(nn.Module, ABC):
             TrainingError: It has none.
         """
         if self._teacher is None:
-            msg = f"teacher: {self.config.system} has none; name the run of one (--teacher)"
+            msg = f"teacher: {self.config.system} has none; name the run of one"
             raise TrainingError(msg)
         return self._teacher
 

@@ -16,10 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from caloforge.detector import Detector
+from caloforge.units import MEV_PER_GEV
 
 __all__ = ["IncidentFractions", "LayerFractions", "LayerShares", "Sticks"]
-
-_MEV = 1000.0  # per GeV
 
 
 class IncidentFractions(nn.Module):
@@ -35,11 +34,11 @@ class IncidentFractions(nn.Module):
         Returns:
             Shape (N, n_cells).
         """
-        return deposits / (_MEV * energy)
+        return deposits / (MEV_PER_GEV * energy)
 
     def inverse(self, fractions: Tensor, energy: Tensor) -> Tensor:
         """The deposits in MeV, from fractions of shape (N, n_cells) and energies (N, 1) in GeV."""
-        return fractions * (_MEV * energy)
+        return fractions * (MEV_PER_GEV * energy)
 
 
 class LayerShares(NamedTuple):
@@ -92,7 +91,7 @@ class LayerFractions(nn.Module):
         layers = self.layer_sums(deposits)
         total = layers.sum(dim=1, keepdim=True)
         return LayerShares(
-            total / (_MEV * energy),
+            total / (MEV_PER_GEV * energy),
             _ratio(layers, total),
             _ratio(deposits, self.per_cell(layers)),
         )
@@ -107,7 +106,7 @@ class LayerFractions(nn.Module):
         Returns:
             Shape (N, n_cells), MeV.
         """
-        layers = shares.layers * shares.response * (_MEV * energy)
+        layers = shares.layers * shares.response * (MEV_PER_GEV * energy)
         return shares.cells * self.per_cell(layers)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from caloforge.errors import CaloforgeError, EnergyError
+from caloforge.explain import option
 from caloforge.incident.incident import Incident
 
 __all__ = ["QUANTITIES", "Condition", "Quantity", "check_neutral"]
@@ -149,7 +150,7 @@ class Condition(BaseModel):
         msg = (
             f"{'energies' if is_energy else self.name}: {_text(values[bad.argmax()])}{unit} is "
             f"outside the {_text(low)}{between}{_text(high)}{unit} that {who} was made for; "
-            "ask for extrapolation (--extrapolate) to go on"
+            f"to go on, extrapolate ({option('extrapolate')})"
         )
         raise (EnergyError if is_energy else CaloforgeError)(msg)
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.particles import pdg_id
+from caloforge.units import MEV_PER_GEV
 
 __all__ = ["allowed_energy", "released_energy"]
 
@@ -70,4 +71,4 @@ def allowed_energy(energy: NDArray[np.float64], particle: str | int) -> NDArray[
     Raises:
         ParticleError: There is no such particle.
     """
-    return np.asarray((1e3 * energy + released_energy(particle)) * (1 + _ROUNDING))
+    return np.asarray((MEV_PER_GEV * energy + released_energy(particle)) * (1 + _ROUNDING))

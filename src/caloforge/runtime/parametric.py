@@ -73,7 +73,7 @@ class ParametricGenerator(Generator):
     ) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
         # Whether the energies are in range has been decided by `sample`.
         hits = self.model.hits(incident.energy, streams.generators(), extrapolate=True)
-        return readout.digitise(hits.x, hits.y, hits.z, hits.energy, hits.shower, len(incident))
+        return readout.digitise(hits, len(incident))
 
 
 def write_parameters(path: Path, model: FastCaloSim, detector_json: str) -> None:

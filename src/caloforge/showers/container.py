@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from caloforge.detector import Detector
 from caloforge.errors import DetectorError, ShowersError
 from caloforge.showers.fields import OPTIONAL
+from caloforge.units import MEV_PER_GEV
 
 __all__ = ["Showers"]
 
@@ -132,7 +133,7 @@ class Showers:
     @property
     def response(self) -> FloatArray:
         """Deposited over incident energy: shape (N,)."""
-        response: FloatArray = self.total_energy / (1000.0 * self.energy)
+        response: FloatArray = self.total_energy / (MEV_PER_GEV * self.energy)
         return response
 
     @property

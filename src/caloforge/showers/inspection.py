@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from caloforge.detector import Detector
 from caloforge.showers.fields import BLOCK, OPTIONAL
 from caloforge.showers.reading import ShowerFile
+from caloforge.units import MEV_PER_GEV
 
 __all__ = ["FileReport", "LayerReport", "inspect_file"]
 
@@ -133,7 +134,7 @@ class _Look:
         self.good += len(energy)
         self.empty += int((total == 0).sum())
         self.energies.append(np.asarray(energy, np.float64))
-        self.responses.append(np.asarray(total / (1000 * energy), np.float64))
+        self.responses.append(np.asarray(total / (MEV_PER_GEV * energy), np.float64))
         self.fraction += (layers / np.maximum(total, 1e-30)[:, None]).sum(axis=0)
         starts = [part.start for part in self.detector.slices]
         self.occupied += np.add.reduceat((deposits > 0).sum(axis=0), starts)

@@ -24,8 +24,9 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from caloforge.atomic import check_folder, reason, write_text
+from caloforge.atomic import already_there, check_folder, reason, write_text
 from caloforge.errors import OutputError
+from caloforge.explain import option
 from caloforge.showers.container import Showers
 from caloforge.showers.fields import BLOCK, FormatName
 from caloforge.showers.reading import ShowerFile
@@ -184,7 +185,7 @@ class Output:
         if manifest.exists() and not self._overwrite and not self._resume:
             msg = (
                 f"output {self.paths[0]}: {self._part} holds an unfinished run; "
-                "resume it (--resume) or drop it (--overwrite)"
+                f"resume it ({option('resume')}) or drop it ({option('overwrite')})"
             )
             raise OutputError(msg)
         if manifest.exists() and self._resume:
@@ -207,9 +208,8 @@ class Output:
                 with ShowerFile(path) as file:
                     self._check_same(file.run, str(path))
                 msg = f"output {path}: is finished already, there is nothing to resume"
-            else:
-                msg = f"output {path}: exists already; choose another name or add --overwrite"
-            raise OutputError(msg)
+                raise OutputError(msg)
+            raise already_there(path)
 
     def _check_same(self, other: dict[str, object], where: str) -> None:
         for key in sorted((self._run.keys() | other.keys()) - _WORDS):
@@ -295,7 +295,7 @@ class Output:
         except OSError as error:
             kept = (
                 f"; {self.done} of {self._count} showers are kept in {self._part}, "
-                "--resume goes on from there"
+                f"go on from there ({option('resume')})"
                 if self.done
                 else ""
             )
@@ -309,7 +309,9 @@ def _read_manifest(path: Path) -> dict[str, object]:
     except ValueError:
         run = None
     if not isinstance(run, dict):
-        msg = f"output: {path} is damaged, the run cannot be resumed; drop it (--overwrite)"
+        msg = (
+            f"output: {path} is damaged, the run cannot be resumed; drop it ({option('overwrite')})"
+        )
         raise OutputError(msg)
     return run
 

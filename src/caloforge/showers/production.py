@@ -132,7 +132,7 @@ def _in_order(pipes: Sequence[Connection], starts: range, stop: int) -> Iterator
                 idle.append(pipe)
             except (EOFError, ConnectionResetError):
                 made[block] = RuntimeError(
-                    "a worker process died: it was killed, or memory ran out (try fewer --workers)"
+                    "a worker process died: it was killed, or memory ran out (try fewer workers)"
                 )
         while due in made:
             result = made.pop(due)

@@ -94,7 +94,7 @@ class Recipe(BaseModel):
         try:
             recipe = cls.model_validate(dict(content))
         except ValidationError as error:
-            msg = f"recipe: {explain(error, cls)}"
+            msg = f"recipe: {explain(error, cls.model_fields)}"
             raise ConfigError(msg) from None
         _ = recipe.config
         return recipe

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from caloforge.atomic import check_folder, write_text
 from caloforge.detector import detector_from_json, detector_to_json
 from caloforge.errors import OutputError, TrainingError
+from caloforge.explain import option
 from caloforge.models.system import Setting, System
 from caloforge.models.systems import system_type
 from caloforge.provenance import file_sha256
@@ -99,7 +100,7 @@ class Run:
         """
         check_folder(folder / _ABOUT if folder.is_dir() else folder)
         if folder.exists():
-            msg = f"output {folder}: exists already; go on with it (--resume) or choose another"
+            msg = f"output {folder}: exists already; go on ({option('resume')}) or choose another"
             raise OutputError(msg)
         # With all settings: a preset may change from version to version.
         full = recipe.model_copy(
@@ -324,7 +325,7 @@ def find_teacher(recipe: Recipe, setting: Setting) -> Run | None:
         return None
     if wanted is None or recipe.teacher is None:
         what = "learns from none; leave it out" if wanted is None else "needs one; name its run"
-        msg = f"teacher: {recipe.system} {what} (--teacher)"
+        msg = f"teacher: {recipe.system} {what}"
         raise TrainingError(msg)
     run = Run.open(recipe.teacher)
     theirs, where = run.setting, f"teacher: {run.folder}"

@@ -23,13 +23,13 @@ from caloforge.evaluation.features.blocks import above, row_blocks
 from caloforge.evaluation.features.calochallenge import Features, binned_layers, features
 from caloforge.evaluation.features.studied import once
 from caloforge.showers import Showers
+from caloforge.units import MEV_PER_GEV
 
 __all__ = ["Dataset", "Separation", "calochallenge_separations", "find_dataset"]
 
 FloatArray = NDArray[np.float64]
 Dataset = Literal["1-photons", "1-pions", "2", "3"]
 
-_MEV = 1000.0  # per GeV
 _THRESHOLDS: dict[Dataset, float] = {
     "1-photons": 1.0,
     "1-pions": 1.0,
@@ -124,7 +124,7 @@ def calochallenge_separations(
 def _responses(
     samples: tuple[Showers, Showers], pair: tuple[Features, ...], dataset: Dataset
 ) -> Iterator[Separation]:
-    energies = [_MEV * sample.energy for sample in samples]
+    energies = [MEV_PER_GEV * sample.energy for sample in samples]
     values = [
         each.energies.sum(axis=1) / energy for each, energy in zip(pair, energies, strict=True)
     ]

@@ -40,6 +40,7 @@ from caloforge.evaluation.distances.single import (
 from caloforge.evaluation.estimate import Estimate
 from caloforge.evaluation.features.blocks import row_blocks
 from caloforge.showers import Showers
+from caloforge.units import MEV_PER_GEV
 
 __all__ = ["Memorisation", "Neighbours", "memorisation", "scaled_cells"]
 
@@ -175,7 +176,7 @@ def scaled_cells(showers: Showers, chosen: Rows | None = None) -> Cells:
     found = np.empty((len(chosen), showers.detector.n_cells), np.float32)
     for rows in row_blocks(showers, len(chosen)):
         at = chosen[rows]
-        found[rows] = np.sqrt(showers.deposits[at] / (1000.0 * showers.energy[at, None]))
+        found[rows] = np.sqrt(showers.deposits[at] / (MEV_PER_GEV * showers.energy[at, None]))
     return found
 
 

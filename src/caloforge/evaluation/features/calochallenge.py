@@ -30,6 +30,7 @@ from caloforge.detector import CylindricalLayer, Detector, RectangularLayer
 from caloforge.evaluation.features.blocks import above, row_blocks
 from caloforge.evaluation.features.shapes import DIRECTIONS, Direction, coordinate
 from caloforge.showers import Showers
+from caloforge.units import MEV_PER_GEV
 
 __all__ = [
     "Features",
@@ -44,7 +45,6 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 Precision = type[np.float32] | type[np.float64]
 
-_MEV = 1000.0  # per GeV
 _SUM = 1e-16  # added to sums of deposits that are divided by
 _LOG = 1e-8  # added to energies that a logarithm is taken of
 _LENGTH = 100.0  # mm, the unit of lengths
@@ -85,7 +85,7 @@ def low_level(
     """
     found = np.empty((len(showers), 1 + showers.detector.n_cells), dtype)
     for rows in row_blocks(showers):
-        energy = _MEV * showers.energy[rows, None]
+        energy = MEV_PER_GEV * showers.energy[rows, None]
         found[rows, :1] = np.log10(energy)
         found[rows, 1:] = above(showers.deposits[rows], threshold) / energy
     return found
@@ -112,7 +112,7 @@ def low_level_normalised(
     for rows in row_blocks(showers):
         deposits = showers.deposits[rows].astype(np.float64)
         layers = detector.layer_sums(deposits)
-        found[rows, :1] = np.log10(_MEV * showers.energy[rows, None])
+        found[rows, :1] = np.log10(MEV_PER_GEV * showers.energy[rows, None])
         found[rows, 1:last] = deposits / (layers + _SUM)[:, detector.layer_of_cell]
         found[rows, last:] = np.log10(layers + _LOG)
     return found
@@ -137,7 +137,7 @@ def high_level(
     found = features(showers, threshold=threshold)
     binned = binned_layers(showers.detector)
     columns = [
-        np.log10(_MEV * showers.energy[:, None]),
+        np.log10(MEV_PER_GEV * showers.energy[:, None]),
         np.log10(found.energies + _LOG),
         found.centres["eta"][:, binned] / _LENGTH,
         found.centres["phi"][:, binned] / _LENGTH,

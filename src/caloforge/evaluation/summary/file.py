@@ -19,6 +19,7 @@ from caloforge.evaluation.summary.summary import (
     EnergySlice,
     Summary,
 )
+from caloforge.explain import explain
 
 __all__ = ["read_summary", "write_summary"]
 
@@ -84,9 +85,7 @@ def read_summary(text: str, where: str) -> Summary:
         file = _Summary.model_validate_json(text)
         detector = detector_from_json(json.dumps(file.detector), "detector")
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "content"
-        msg = f"{where}: {place}: {first['msg']}; must be the JSON of a caloforge summary"
+        msg = f"{where}: {explain(error)}; must be the JSON of a caloforge summary"
         raise FileFormatError(msg) from None
     except DetectorError as error:
         msg = f"{where}: {error}"

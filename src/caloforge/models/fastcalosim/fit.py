@@ -25,6 +25,7 @@ from caloforge.models.fastcalosim.lateral import fit_lateral
 from caloforge.models.fastcalosim.radial import fit_radius
 from caloforge.models.fastcalosim.rings import Rings
 from caloforge.random import Purpose, stream
+from caloforge.units import MEV_PER_GEV
 
 __all__ = ["FastCaloSimConfig", "Parametrisation", "fit_parametrisation"]
 
@@ -210,7 +211,7 @@ def _observables(
         raise ShowersError(msg)
     layer_of_ring = layer[:, rings.layer]
     share = ring_energy / np.where(layer_of_ring > 0, layer_of_ring, 1)
-    values = np.hstack([total / (1e3 * energy[:, None]), layer / total, share])
+    values = np.hstack([total / (MEV_PER_GEV * energy[:, None]), layer / total, share])
     defined = np.ones(values.shape, dtype=np.bool_)
     defined[:, 1 + rings.n_layers :] = layer_of_ring > 0
     return values, defined

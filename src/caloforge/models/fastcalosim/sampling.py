@@ -31,43 +31,23 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.detector import CylindricalLayer, Detector
+from caloforge.detector import CylindricalLayer, Detector, Hits
 from caloforge.errors import ArtefactError, EnergyError
 from caloforge.models.fastcalosim.fit import FastCaloSimConfig, Parametrisation, fit_parametrisation
 from caloforge.models.fastcalosim.rings import Rings
 from caloforge.showers import Showers
+from caloforge.units import MEV_PER_GEV
 
-__all__ = ["FastCaloSim", "FastCaloSimConfig", "Hits"]
+__all__ = ["FastCaloSim", "FastCaloSimConfig"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Hits:
-    """Energy deposits of a block of showers in space, sorted by shower.
-
-    Attributes:
-        n_showers: Number of showers in the block.
-        shower: Index of the shower within the block, shape (n_hits,).
-        x: Position in mm, shape (n_hits,).
-        y: Position in mm, shape (n_hits,).
-        z: Depth from the front face in mm, shape (n_hits,).
-        energy: Deposit in MeV, shape (n_hits,).
-    """
-
-    n_showers: int
-    shower: Integers
-    x: Floats
-    y: Floats
-    z: Floats
-    energy: Floats
 
 
 class FastCaloSim:
@@ -197,7 +177,7 @@ class FastCaloSim:
         pca_bin = (uniform[:, 1] * tables.quantiles.shape[1]).astype(np.int64)
         rotation = tables.rotation[node, pca_bin]
         z = np.matmul(rotation, normal[:, :n_observables, None])[:, :, 0]
-        ring_energy = self._ring_energies(1e3 * energy, below, t, pca_bin, z)
+        ring_energy = self._ring_energies(MEV_PER_GEV * energy, below, t, pca_bin, z)
         factors = normal[:, n_observables:].reshape(n, n_factors, 2)
         dipole = np.matmul(tables.loadings[node, pca_bin], factors) * np.sqrt(0.5)
         return self._place(ring_energy, dipole, node, pca_bin, uniform[:, 2:], rngs)
@@ -321,7 +301,7 @@ class FastCaloSim:
         angle = np.where(np.isnan(angle), sector_in_ring + u[:, 1], angle)
         angle *= 2 * np.pi / rings.n_sectors
         z = rings.z_min[ring] + rings.z_width[ring] * u[:, 2]
-        return Hits(n, shower, r * np.cos(angle), r * np.sin(angle), z, energy)
+        return Hits(r * np.cos(angle), r * np.sin(angle), z, energy, shower)
 
     def _tracks(self, ring_energy: Floats, share: Floats, uniform: Floats) -> Floats:
         """Give all energy of a ring to one sector where its layer holds a single track.

@@ -28,6 +28,7 @@ from caloforge.models.blocks import (
 )
 from caloforge.models.config import Positive, SystemConfig
 from caloforge.models.system import AdversarialSystem, Batch, Setting
+from caloforge.units import MEV_PER_GEV
 
 __all__ = [
     "ENERGY_SCALE",
@@ -46,7 +47,6 @@ __all__ = [
 LEAK = 0.3  # slope of Keras' leaky ReLU
 SEED_CHANNELS = 36
 ENERGY_SCALE = 100.0  # GeV
-MEV_PER_GEV = 1000.0
 
 
 class GeneratorStream(nn.Module):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from caloforge.detector import Detector, detector_names, load_detector
 from caloforge.showers.formats.base import Arrays, Format
+from caloforge.units import MEV_PER_GEV
 
 __all__ = ["CaloChallengeFormat"]
 
@@ -23,7 +24,7 @@ class CaloChallengeFormat(Format):
 
     name = "calochallenge"
     energy_key = "incident_energies"
-    energy_in_gev = 1e-3
+    energy_in_gev = 1 / MEV_PER_GEV
 
     def deposit_keys(self, file: Mapping[str, h5py.Dataset]) -> list[str]:
         """``showers``, where the file has it."""
