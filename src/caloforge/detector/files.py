@@ -189,7 +189,7 @@ def detector_to_json(detector: Detector) -> str:
     try:
         described = _describe(detector)
     except ValidationError as error:
-        msg = f"detector {detector.name!r}: cannot be kept in a file: {_first_error(error)}"
+        msg = f"detector {detector.name!r}: cannot be kept in a file: {explain(error)}"
         raise DetectorError(msg) from None
     return json.dumps(described.model_dump(mode="json", exclude_defaults=True))
 
