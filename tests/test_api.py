@@ -101,6 +101,7 @@ def test_public_names() -> None:
         "Showers",
         "__version__",
         "evaluate",
+        "example",
         "export_run",
         "generate",
         "load",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from caloforge.showers import open_showers as open  # noqa: A004
     from caloforge.showers import read_showers as read
     from caloforge.showers import write_showers as write
+    from caloforge.showers.examples import example_showers as example
     from caloforge.training import Recipe, train
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Showers",
     "__version__",
     "evaluate",
+    "example",
     "export_run",
     "generate",
     "load",
@@ -57,6 +59,7 @@ _HOME = {
     "Recipe": ("training", "Recipe"),
     "Showers": ("showers", "Showers"),
     "evaluate": ("evaluation", "evaluate"),
+    "example": ("showers.examples", "example_showers"),
     "export_run": ("export", "export_run"),
     "generate": ("runtime", "generate"),
     "load": ("runtime", "load"),

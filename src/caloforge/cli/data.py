@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -105,6 +107,30 @@ def split(
     counts = split_file(file, output, fractions=fractions, seed=seed, overwrite=overwrite)
     text = ", ".join(f"{number:,} {name}" for name, number in counts.items())
     show({"file": output, "split": counts}, f"{output}: {text}", as_json=json, quiet=quiet)
+
+
+@data.command(help_epilogue="**Example:** caloforge data example e+ -o geant4.h5")
+def example(
+    particle: Annotated[str, Parameter(help="PDG name or identifier: e+, gamma or pi+.")] = "e+",
+    *,
+    output: Output,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Write 1,000 Geant4 showers that come with caloforge, to try everything on."""
+    from caloforge.atomic import check_new, replacing
+    from caloforge.showers import open_showers
+    from caloforge.showers.examples import example_file
+
+    source = example_file(particle)
+    check_new(Path(output), overwrite=overwrite)
+    with replacing(Path(output)) as beside:
+        shutil.copyfile(source, beside)
+    with open_showers(output) as file:
+        count, name = len(file), file.particle
+    text = f"{output}: {count:,} Geant4 showers of {name}, all test rows"
+    show({"file": output, "showers": count}, text, as_json=json, quiet=quiet)
 
 
 def _table(report: FileReport) -> Table:
