@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +17,7 @@ from caloforge.detector import CylindricalLayer, Detector, RectangularLayer, loa
 from caloforge.errors import FileFormatError, ShowersError
 from caloforge.evaluation.summary.comparison import compare_summaries
 from caloforge.evaluation.summary.file import read_summary, write_summary
+from caloforge.evaluation.summary.profiles import CELL_EDGES, axes
 from caloforge.evaluation.summary.slices import slice_edges
 from caloforge.evaluation.summary.summary import (
     FRACTION_TICKS,
@@ -24,6 +26,7 @@ from caloforge.evaluation.summary.summary import (
     Summary,
     SummaryBuilder,
 )
+from caloforge.evaluation.summary.timing import Timing
 from caloforge.showers import Showers
 
 SMALL = Detector(
@@ -60,6 +63,14 @@ def assert_same(a: Summary, b: Summary, rtol: float = 1e-12) -> None:
         np.testing.assert_allclose(one.image_sum, two.image_sum, rtol=rtol)
         np.testing.assert_allclose(one.sums, two.sums, rtol=rtol)
         np.testing.assert_allclose(one.squares, two.squares, rtol=rtol)
+        for mine, theirs in ((one.shares, two.shares), (one.cells, two.cells)):
+            assert mine is not None
+            assert theirs is not None
+            np.testing.assert_allclose(mine.means, theirs.means, rtol=rtol, atol=1e-15)
+            largest = mine.deviations.max()
+            np.testing.assert_allclose(
+                mine.deviations, theirs.deviations, rtol=10 * rtol, atol=1e-9 * largest
+            )
 
 
 @settings(max_examples=25, deadline=None)
@@ -88,6 +99,59 @@ def test_contents_are_those_of_the_showers() -> None:
     assert part.response_width == pytest.approx((q84 - q16) / 2, abs=0.005)
 
 
+def test_profiles_and_spectra_are_those_of_the_showers() -> None:
+    showers = make_showers(300)
+    part = summarise(showers).slices[-1]
+    low, high = slice_edges(part.index)
+    inside = showers[(showers.energy >= low) & (showers.energy < high)]
+    incident = 1000 * inside.energy
+    assert part.shares is not None
+    assert part.cells is not None
+    first, second = inside.images
+    expected = [
+        inside.layer_energies / incident[:, None],  # along the depth
+        first.sum(axis=2) / incident[:, None],  # x of layer 0
+        first.sum(axis=1) / incident[:, None],  # y of layer 0
+        second.sum(axis=1) / incident[:, None],  # r of layer 1
+    ]
+    assert [(axis.kind, axis.layer) for axis in axes(SMALL)] == [
+        ("depth", None),
+        ("x", 0),
+        ("y", 0),
+        ("r", 1),
+    ]
+    values = np.hstack(expected)
+    np.testing.assert_allclose(part.shares.means, values.mean(axis=0))
+    np.testing.assert_allclose(part.shares.deviations, values.std(axis=0))
+    cells = [
+        [np.histogram(shower, CELL_EDGES)[0] for shower in image.reshape(len(inside), -1)]
+        for image in inside.images
+    ]
+    counts = np.concatenate(cells, axis=1)
+    np.testing.assert_allclose(part.cells.means, counts.mean(axis=0))
+    np.testing.assert_allclose(part.cells.deviations, counts.std(axis=0))
+
+
+def test_cells_beyond_the_spectrum_are_in_its_ends_and_empty_ones_in_none() -> None:
+    deposits = np.zeros((1, SMALL.n_cells), np.float32)
+    deposits[0, :2] = 1e-30, 1e30
+    part = summarise(Showers(SMALL, np.full(1, 1e30), deposits)).slices[0]
+    assert part.cells is not None
+    counts = part.cells.means.reshape(2, -1)
+    assert counts[0, [0, -1]].tolist() == [1, 1]
+    assert counts.sum() == 2
+
+
+def test_depth_is_counted_in_layers_where_it_is_not_known_or_has_gaps() -> None:
+    layer = RectangularLayer((0, 10), (-10, 0, 10), (-10, 0, 10))
+    gap = Detector("gap", (layer, replace(layer, depth=(20, 30))))
+    unknown = Detector("unknown", (replace(layer, depth=None),) * 2)
+    for detector in (gap, unknown):
+        assert axes(detector)[0].kind == "layer"
+        assert axes(detector)[0].edges == (-0.5, 0.5, 1.5)
+    assert axes(SMALL)[0].edges == (0, 10, 30)
+
+
 def test_bins_cover_what_they_should() -> None:
     assert RESPONSE_TICKS[[0, -1]].tolist() == [0, round(1.1 / TICK)]
     assert FRACTION_TICKS[[0, -1]].tolist() == [0, round(1 / TICK)]
@@ -111,6 +175,35 @@ def test_json_round_trip() -> None:
     assert again.particle == "e+"
     assert_same(again, summary, rtol=2e-3)
     assert write_summary(again) == text
+    assert again.timing is None
+
+
+def test_timing_is_kept_and_follows_the_energies() -> None:
+    timing = Timing((1.0, 10.0, 100.0), (0.02, 0.2, 2.0), "one core of a machine")
+    summary = replace(summarise(make_showers(100)), timing=timing)
+    again = read_summary(write_summary(summary), "summary")
+    assert again.timing == timing
+    assert timing.mean(np.array([5.0, 50.0]), np.array([1, 3])) == pytest.approx(0.02 * 38.75)
+    assert timing.mean(np.array([5.0, 500.0]), np.array([1, 3])) is None
+    assert timing.mean(np.array([]), np.array([])) is None
+
+
+def test_the_first_version_stays_readable() -> None:
+    """What was shipped before had neither profiles nor spectra nor a time of Geant4."""
+    summary = summarise(make_showers(200))
+    old = json.loads(write_summary(summary))
+    old["format"] = "caloforge-summary-1"
+    for part in old["slices"]:
+        del part["shares"], part["cells"]
+    again = read_summary(json.dumps(old), "summary")
+    assert again.count == 200
+    assert all(part.shares is None and part.cells is None for part in again.slices)
+    comparison = compare_summaries(summary, again)
+    assert comparison.response.reference is not None
+    assert len(comparison.profiles) == 4
+    assert len(comparison.spectra) == 2
+    assert all(item.reference is None for item in (*comparison.profiles, *comparison.spectra))
+    assert (summary + again).slices[0].shares is None
 
 
 def test_json_of_the_calogan_detector_is_small() -> None:
@@ -118,7 +211,7 @@ def test_json_of_the_calogan_detector_is_small() -> None:
     rng = np.random.default_rng(5)
     energy = rng.uniform(1, 100, 2000)
     deposits = rng.exponential(energy[:, None], (2000, detector.n_cells)).astype(np.float32)
-    assert len(write_summary(summarise(Showers(detector, energy, deposits, "pi+")))) < 60_000
+    assert len(write_summary(summarise(Showers(detector, energy, deposits, "pi+")))) < 90_000
 
 
 @pytest.mark.parametrize(
@@ -133,6 +226,17 @@ def test_json_of_the_calogan_detector_is_small() -> None:
         (lambda content: content["slices"][0]["response"].update(first=10**6), "response"),
         (lambda content: content["slices"][0].update(count=10**6), "response"),
         (lambda content: content["slices"].reverse(), "slices"),
+        (lambda content: content["slices"][0]["cells"].pop(), "cells"),
+        (lambda content: content["slices"][0]["shares"].pop(), "shares"),
+        (lambda content: content["slices"][0]["shares"][1].update(first=2), "shares.1"),
+        (lambda content: content["slices"][0]["cells"][0]["deviations"].pop(), "cells.0"),
+        (lambda content: content.update(timing={"energies": [1], "seconds": []}), "timing"),
+        (
+            lambda content: content.update(
+                timing={"energies": [2, 1], "seconds": [1, 2], "machine": ""}
+            ),
+            "timing",
+        ),
     ],
 )
 def test_malformed_json_is_refused(change: Callable[[dict[str, Any]], object], word: str) -> None:
@@ -169,6 +273,22 @@ def test_like_with_like_agrees() -> None:
         assert chi2 < bins + 5 * np.sqrt(2 * bins)
         area = (histogram.showers.density * np.diff(histogram.edges)).sum()
         assert area + histogram.showers.outside == pytest.approx(1)
+
+
+def test_profiles_and_spectra_agree_where_they_should() -> None:
+    comparison = compare_summaries(summarise(make_showers(3000)), summarise(make_showers(6000, 1)))
+    assert [item.kind for item in comparison.profiles] == ["depth", "x", "y", "r"]
+    for item in comparison.profiles:
+        assert item.reference is not None
+        error = np.hypot(item.showers.error, item.reference.error)
+        assert (np.abs(item.showers.density - item.reference.density) < 5 * error).all()
+    depth = comparison.profiles[0]
+    whole = depth.showers.density @ np.diff(depth.edges)
+    assert whole == pytest.approx(comparison.showers.means[0])
+    for item in comparison.spectra:
+        assert item.reference is not None
+        assert item.showers.density.sum() == pytest.approx(item.reference.density.sum(), rel=0.01)
+        assert len(item.edges) == len(item.showers.density) + 1
 
 
 def test_reference_is_weighted_to_the_spectrum() -> None:

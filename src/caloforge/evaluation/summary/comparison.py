@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.detector import Detector
+from caloforge.evaluation.summary.moments import Moments
+from caloforge.evaluation.summary.profiles import CELL_EDGES, Kind, axes
 from caloforge.evaluation.summary.summary import (
     FRACTION_TICKS,
     RESPONSE_TICKS,
@@ -18,7 +22,7 @@ from caloforge.evaluation.summary.summary import (
     quantiles,
 )
 
-__all__ = ["Comparison", "Curve", "Mixture", "Overlay", "compare_summaries", "mix"]
+__all__ = ["Comparison", "Curve", "Mixture", "Overlay", "Profile", "compare_summaries", "mix"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -47,6 +51,9 @@ class Mixture:
         response: Sums of weights and of squared weights over ``RESPONSE_TICKS``: shape
             (2, n_bins).
         fractions: The same for each layer over ``FRACTION_TICKS``: shape (n_layers, 2, n_bins).
+        shares: Means and statistical errors of ``EnergySlice.shares``: shape (2, n_bins); None
+            where a slice has none.
+        cells: The same of ``EnergySlice.cells``: shape (2, n_layers * n_bins).
     """
 
     count: int
@@ -56,6 +63,8 @@ class Mixture:
     errors: FloatArray
     response: FloatArray
     fractions: FloatArray
+    shares: FloatArray | None
+    cells: FloatArray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +72,8 @@ class Curve:
     """One histogram as it is drawn.
 
     Attributes:
-        density: Share of the showers per unit of the observable: shape (n_bins,).
+        density: Share of the showers per unit of the observable, or what a profile has: shape
+            (n_bins,).
         error: Statistical error: shape (n_bins,).
         outside: Share of the showers outside the bins.
     """
@@ -92,6 +102,27 @@ class Overlay:
 
 
 @dataclass(frozen=True, eq=False)
+class Profile:
+    """Means over showers along an axis, of the showers and of the reference.
+
+    Attributes:
+        kind: The axis, as in :class:`~caloforge.evaluation.summary.profiles.Axis`; ``"cells"`` for
+            the energies of cells.
+        layer: The layer; None for the whole depth.
+        edges: Edges of the bins: shape (n_bins + 1,); mm, numbers of layers, or MeV.
+        showers: Share of the incident energy per mm (per mm^2 with ``"r"``, per layer with
+            ``"layer"``), or cells per shower in each bin.
+        reference: The same of the reference, where it has it.
+    """
+
+    kind: Kind | Literal["cells"]
+    layer: int | None
+    edges: FloatArray
+    showers: Curve
+    reference: Curve | None
+
+
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Showers and reference, the reference weighted to the spectrum of the showers.
 
@@ -100,6 +131,8 @@ class Comparison:
         reference: The weighted reference; None where there is none, or none of these energies.
         response: E_deposited / E_incident.
         fractions: Share of each layer in the deposited energy.
+        profiles: Where the energy lies, along each axis of the readout.
+        spectra: The energies of the cells of each layer.
         uncovered: Share of the showers that the reference has no energies for.
         spectra_differ: Whether the incident energies are distributed differently.
     """
@@ -108,6 +141,8 @@ class Comparison:
     reference: Mixture | None
     response: Overlay
     fractions: tuple[Overlay, ...]
+    profiles: tuple[Profile, ...]
+    spectra: tuple[Profile, ...]
     uncovered: float
     spectra_differ: bool
 
@@ -145,6 +180,8 @@ def compare_summaries(showers: Summary, reference: Summary | None) -> Comparison
             _overlay(FRACTION_TICKS, layer, None if other is None else other.fractions[i])
             for i, layer in enumerate(ours.fractions)
         ),
+        tuple(_profiles(showers.detector, ours, other)),
+        tuple(_spectra(showers.detector.n_layers, ours, other)),
         1.0 if reference is not None and not shared else 1.0 - ours.count / showers.count,
         reference is not None and _spectra_differ(mine, theirs),
     )
@@ -171,7 +208,57 @@ def mix(parts: Sequence[EnergySlice], weights: FloatArray, scales: FloatArray) -
         np.sqrt(weights**2 @ variances) / total,
         both @ np.stack([part.response_counts for part in parts]),
         np.einsum("ws,slb->lwb", both, fractions),
+        _mix_moments([part.shares for part in parts], weights),
+        _mix_moments([part.cells for part in parts], weights),
     )
+
+
+def _mix_moments(parts: Sequence[Moments | None], weights: FloatArray) -> FloatArray | None:
+    """Weighted means and their errors: shape (2, n_bins); None if a part is missing."""
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    counts = np.array([part.count for part in known])
+    total = weights @ counts
+    means = (weights * counts) @ np.stack([part.means for part in known]) / total
+    errors = np.sqrt(weights**2 @ np.stack([part.scatter for part in known])) / total
+    return np.stack([means, errors])
+
+
+def _profiles(detector: Detector, showers: Mixture, reference: Mixture | None) -> Iterator[Profile]:
+    if showers.shares is None:
+        return
+    theirs = None if reference is None else reference.shares
+    start = 0
+    for axis in axes(detector):
+        bins = slice(start, start + len(axis.sizes))
+        start = bins.stop
+        mine, other = (
+            None if values is None else _pair(values[:, bins] / np.array(axis.sizes))
+            for values in (showers.shares, theirs)
+        )
+        assert mine is not None  # noqa: S101 (as found above)
+        yield Profile(axis.kind, axis.layer, np.array(axis.edges), mine, other)
+
+
+def _spectra(n_layers: int, showers: Mixture, reference: Mixture | None) -> Iterator[Profile]:
+    """The spectrum of each layer, over the bins that one of the samples has cells in."""
+    if showers.cells is None:
+        return
+    present = [showers.cells]
+    if reference is not None and reference.cells is not None:
+        present.append(reference.cells)
+    for layer in range(n_layers):
+        found = [values.reshape(2, n_layers, -1)[:, layer] for values in present]
+        filled = np.flatnonzero(sum(values[0] for values in found))
+        bins = slice(filled[0], filled[-1] + 1) if filled.size else slice(0, 1)
+        curves = [_pair(values[:, bins]) for values in found]
+        edges = CELL_EDGES[bins.start : bins.stop + 1]
+        yield Profile("cells", layer, edges, curves[0], curves[1] if len(curves) > 1 else None)
+
+
+def _pair(values: FloatArray) -> Curve:
+    return Curve(values[0], values[1], 0.0)
 
 
 def _overlay(ticks: IntArray, showers: FloatArray, reference: FloatArray | None) -> Overlay:

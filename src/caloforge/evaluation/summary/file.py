@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
@@ -13,12 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from caloforge.detector import Detector, detector_from_json, detector_to_json
 from caloforge.errors import DetectorError, FileFormatError
+from caloforge.evaluation.summary.moments import Moments
+from caloforge.evaluation.summary.profiles import CELL_EDGES, axes
 from caloforge.evaluation.summary.summary import (
     FRACTION_TICKS,
     RESPONSE_TICKS,
     EnergySlice,
     Summary,
 )
+from caloforge.evaluation.summary.timing import Timing
 from caloforge.explain import explain
 
 __all__ = ["read_summary", "write_summary"]
@@ -41,6 +45,20 @@ class _Histogram(_Part):
     counts: tuple[Count, ...]
 
 
+class _Moments(_Part):
+    """Means and standard deviations from the first entry that is not empty to the last."""
+
+    first: Count
+    means: tuple[NotNegative, ...]
+    deviations: tuple[NotNegative, ...]
+
+
+class _Timing(_Part):
+    energies: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    seconds: tuple[Positive, ...]
+    machine: str
+
+
 class _Slice(_Part):
     index: int
     count: Annotated[int, Field(ge=1)]
@@ -51,12 +69,17 @@ class _Slice(_Part):
     deviations: tuple[NotNegative, ...]
     response: _Histogram
     fractions: tuple[_Histogram, ...]
+    shares: tuple[_Moments, ...] | None = None
+    cells: tuple[_Moments, ...] | None = None
 
 
 class _Summary(_Part):
-    format: Literal["caloforge-summary-1"] = "caloforge-summary-1"
+    """The first version had neither ``shares`` nor ``cells`` nor ``timing``; it stays readable."""
+
+    format: Literal["caloforge-summary-1", "caloforge-summary-2"]
     particle: str
     detector: dict[str, object]
+    timing: _Timing | None = None
     slices: tuple[_Slice, ...]
 
 
@@ -64,11 +87,13 @@ def write_summary(summary: Summary) -> str:
     """The JSON of a summary, without the detector's stack of plates."""
     detector = replace(summary.detector, stack=None)
     file = _Summary(
+        format="caloforge-summary-2",
         particle=summary.particle,
         detector=json.loads(detector_to_json(detector)),
-        slices=tuple(_describe(part) for part in summary.slices),
+        timing=None if summary.timing is None else _Timing(**asdict(summary.timing)),
+        slices=tuple(_describe(part, detector) for part in summary.slices),
     )
-    return json.dumps(file.model_dump(mode="json"), separators=(",", ":"))
+    return json.dumps(file.model_dump(mode="json", exclude_none=True), separators=(",", ":"))
 
 
 def read_summary(text: str, where: str) -> Summary:
@@ -97,10 +122,17 @@ def read_summary(text: str, where: str) -> Summary:
     if indices != sorted(set(indices)):
         msg = f"{where}: slices: have the indices {indices}, must be in increasing order"
         raise FileFormatError(msg)
-    return Summary(detector, file.particle, slices)
+    timing = None if file.timing is None else Timing(**file.timing.model_dump())
+    if timing is not None and not (
+        len(timing.energies) == len(timing.seconds)
+        and all(a < b for a, b in pairwise(timing.energies))
+    ):
+        msg = f"{where}: timing: has energies {timing.energies}, must be increasing, a time of each"
+        raise FileFormatError(msg)
+    return Summary(detector, file.particle, slices, timing)
 
 
-def _describe(part: EnergySlice) -> _Slice:
+def _describe(part: EnergySlice, detector: Detector) -> _Slice:
     return _Slice(
         index=part.index,
         count=part.count,
@@ -111,16 +143,21 @@ def _describe(part: EnergySlice) -> _Slice:
         deviations=_rounded(np.sqrt(part.variances), 4),
         response=_trim(part.response_counts),
         fractions=tuple(_trim(counts) for counts in part.fraction_counts),
+        shares=_cut(part.shares, _share_bins(detector)),
+        cells=_cut(part.cells, _cell_bins(detector)),
     )
 
 
 def _build(part: _Slice, detector: Detector, where: str) -> EnergySlice:
     n_observables = 1 + 2 * detector.n_layers
+    share_bins, cell_bins = _share_bins(detector), _cell_bins(detector)
     for name, got, legal in (
         ("image", len(part.image), detector.n_cells),
         ("means", len(part.means), n_observables),
         ("deviations", len(part.deviations), n_observables),
         ("fractions", len(part.fractions), detector.n_layers),
+        ("shares", len(part.shares or share_bins), len(share_bins)),
+        ("cells", len(part.cells or cell_bins), len(cell_bins)),
     ):
         if got != legal:
             msg = f"{where}.{name}: has {got} entries, must be {legal} for {detector.name!r}"
@@ -141,7 +178,57 @@ def _build(part: _Slice, detector: Detector, where: str) -> EnergySlice:
                 for i, layer in enumerate(part.fractions)
             ]
         ),
+        _join(part.shares, part.count, share_bins, f"{where}.shares"),
+        _join(part.cells, part.count, cell_bins, f"{where}.cells"),
     )
+
+
+def _share_bins(detector: Detector) -> list[int]:
+    return [len(axis.sizes) for axis in axes(detector)]
+
+
+def _cell_bins(detector: Detector) -> list[int]:
+    return [len(CELL_EDGES) - 1] * detector.n_layers
+
+
+def _cut(moments: Moments | None, bins: Sequence[int]) -> tuple[_Moments, ...] | None:
+    """Moments in pieces of so many bins each, without the empty ends."""
+    if moments is None:
+        return None
+    found, start = [], 0
+    for n in bins:
+        means = moments.means.reshape(-1)[start : start + n]
+        deviations = moments.deviations.reshape(-1)[start : start + n]
+        start += n
+        filled = np.flatnonzero(means)
+        ends = slice(filled[0], filled[-1] + 1) if filled.size else slice(0, 0)
+        found.append(
+            _Moments(
+                first=ends.start,
+                means=_rounded(means[ends], 4),
+                deviations=_rounded(deviations[ends], 3),
+            )
+        )
+    return tuple(found)
+
+
+def _join(
+    pieces: tuple[_Moments, ...] | None, count: int, bins: Sequence[int], where: str
+) -> Moments | None:
+    """The moments that :func:`_cut` cut: shape (sum of bins,)."""
+    if pieces is None:
+        return None
+    means, deviations = np.zeros(sum(bins)), np.zeros(sum(bins))
+    start = 0
+    for i, (piece, n) in enumerate(zip(pieces, bins, strict=True)):
+        stop = piece.first + len(piece.means)
+        if stop > n or len(piece.deviations) != len(piece.means):
+            msg = f"{where}.{i}: has bins up to {stop}, must be {n} at most, a deviation of each"
+            raise FileFormatError(msg)
+        place = slice(start + piece.first, start + stop)
+        means[place], deviations[place] = piece.means, piece.deviations
+        start += n
+    return Moments(count, means, np.square(deviations) * count)
 
 
 def _trim(counts: IntArray) -> _Histogram:

@@ -10,15 +10,19 @@ reference to the spectrum of the other sample (:mod:`caloforge.evaluation.summar
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.detector import Detector
 from caloforge.errors import ShowersError
+from caloforge.evaluation.summary.moments import Moments
+from caloforge.evaluation.summary.profiles import CELL_EDGES, cell_counts, shares
 from caloforge.evaluation.summary.slices import OCCUPIED, slice_of
+from caloforge.evaluation.summary.timing import Timing
 from caloforge.showers import Showers
 
 __all__ = ["FRACTION_TICKS", "RESPONSE_TICKS", "TICK", "EnergySlice", "Summary", "SummaryBuilder"]
@@ -39,6 +43,8 @@ FRACTION_TICKS: IntArray = np.concatenate(
 """Edges of the layer fractions, in ticks: bins of 0.0005 below 0.02, of 0.0025 up to 0.1,
 of 0.01 up to 1."""
 
+_BLOCK = 2**21  # numbers that are looked at in one go
+
 
 @dataclass(frozen=True, eq=False)
 class EnergySlice:
@@ -57,6 +63,11 @@ class EnergySlice:
             lies beyond the last edge is in the last bin.
         fraction_counts: Histograms of the layer fractions over ``FRACTION_TICKS``: shape
             (n_layers, n_bins).
+        shares: Share of the incident energy in each bin of the axes of the readout
+            (:func:`caloforge.evaluation.summary.profiles.axes`): shape (n_bins,). None in what was
+            kept before caloforge knew of it.
+        cells: Cells of each layer in each bin of ``CELL_EDGES``: shape (n_layers * n_bins,); None
+            in what was kept before caloforge knew of it.
     """
 
     index: int
@@ -68,6 +79,8 @@ class EnergySlice:
     squares: FloatArray
     response_counts: IntArray
     fraction_counts: IntArray
+    shares: Moments | None = None
+    cells: Moments | None = None
 
     @property
     def energy(self) -> float:
@@ -102,6 +115,8 @@ class EnergySlice:
             self.squares + other.squares,
             self.response_counts + other.response_counts,
             self.fraction_counts + other.fraction_counts,
+            _both(self.shares, other.shares),
+            _both(self.cells, other.cells),
         )
 
 
@@ -113,6 +128,7 @@ class Summary:
         detector: What the showers are recorded in.
         particle: PDG name of the particle, empty where it is not known.
         slices: The slices of incident energy that hold showers, in increasing order.
+        timing: How long Geant4 takes for such showers, where it was measured.
 
     Examples:
         >>> from caloforge.detector import load_detector
@@ -128,6 +144,7 @@ class Summary:
     detector: Detector
     particle: str
     slices: tuple[EnergySlice, ...]
+    timing: Timing | None = None
 
     @property
     def count(self) -> int:
@@ -156,7 +173,7 @@ class Summary:
         for part in other.slices:
             mine = slices.get(part.index)
             slices[part.index] = part if mine is None else mine + part
-        return Summary(self.detector, self.particle, tuple(slices[i] for i in sorted(slices)))
+        return replace(self, slices=tuple(slices[i] for i in sorted(slices)))
 
 
 class SummaryBuilder:
@@ -220,6 +237,8 @@ def _summarise(index: int, showers: Showers) -> EnergySlice:
     response, fractions = showers.response, showers.layer_fractions
     occupied = detector.layer_sums((showers.deposits > OCCUPIED).astype(np.float64))
     observables = np.column_stack([response, fractions, occupied])
+    size = max(1, _BLOCK // max(detector.n_cells, detector.n_layers * len(CELL_EDGES)))
+    blocks = [showers[start : start + size] for start in range(0, len(showers), size)]
     return EnergySlice(
         index,
         len(showers),
@@ -230,7 +249,13 @@ def _summarise(index: int, showers: Showers) -> EnergySlice:
         np.square(observables).sum(axis=0),
         _counts(RESPONSE_TICKS, response),
         np.stack([_counts(FRACTION_TICKS, layer) for layer in fractions.T]),
+        reduce(add, (Moments.of(shares(block)) for block in blocks)),
+        reduce(add, (Moments.of(cell_counts(block)) for block in blocks)),
     )
+
+
+def _both(one: Moments | None, other: Moments | None) -> Moments | None:
+    return None if one is None or other is None else one + other
 
 
 def _counts(ticks: IntArray, values: FloatArray) -> IntArray:
