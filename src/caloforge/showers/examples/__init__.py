@@ -31,7 +31,7 @@ def example_showers(particle: str | int = "e+") -> Showers:
 
     Examples:
         >>> example_showers("pi+")
-        Showers(1000 pi+, 1.004-99.94 GeV, 'calogan')
+        Showers(1000 pi+, 1.077-99.95 GeV, 'calogan')
     """
     return read_showers(example_file(particle))
 
