@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from caloforge.evaluation.paired import Comparison, compare_matched
+from caloforge.evaluation.paired import PairedMean, compare_matched
 from caloforge.fullsim import Geant4Source, PhysicsSettings
 from caloforge.incident.gun import Gun
 from caloforge.incident.spectrum import Spectrum
@@ -74,7 +74,7 @@ def simulate(reference: Showers, em: str, copies: int, workers: int) -> Showers:
     return Showers.concatenate([block.parts[0] for block in made])
 
 
-def row(item: Comparison) -> str:
+def row(item: PairedMean) -> str:
     relative = 100 * (item.showers / item.reference - 1)
     return (
         f"| {item.quantity} | {item.reference:.4g} | {item.showers:.4g} | {relative:+.1f}% "

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import caloforge
+from caloforge.evaluation.results import evaluation_schema
 from caloforge.runtime import card_schema
 
 FOLDER = Path(caloforge.__file__).parent / "schemas"
-SCHEMAS = {"card-2": card_schema}
+SCHEMAS = {"card-2": card_schema, "evaluation-1": evaluation_schema}
 
 if __name__ == "__main__":
     for name, schema in SCHEMAS.items():

@@ -292,7 +292,7 @@ def test_bad_input_is_refused() -> None:
     showers = made_up(200)
     with pytest.raises(ShowersError, match="at least 20"):
         classifier_test(showers[:50], showers, FAST, seed=1)
-    with pytest.raises(ShowersError, match=r"are of gamma, must be of .* e\+"):
+    with pytest.raises(ShowersError, match=r"got showers of gamma, must be of .* e\+"):
         classifier_test(
             showers, Showers(CALOGAN, showers.energy, showers.deposits, "gamma"), FAST, seed=1
         )

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import caloforge
-from caloforge.errors import CaloforgeError, EnergyError, ShowersError
+from caloforge.errors import CaloforgeError, EnergyError, FileFormatError, ShowersError
 from caloforge.evaluation import SECTIONS, Evaluation, evaluate, leaderboard, read_evaluation
 from caloforge.evaluation.faults import PERTURBATIONS, Good
 from caloforge.evaluation.matching import match_energies, require_comparable
@@ -29,6 +29,7 @@ from caloforge.evaluation.results import (
 from caloforge.evaluation.samples import load_reference, load_sample
 from caloforge.evaluation.shown import ExamplesPanel, Shown
 from caloforge.random import Purpose, stream
+from caloforge.schemas import read_schema
 from caloforge.showers import ShowerFile, Showers, read_showers, write_showers
 from caloforge.showers.writing import ShowerSink
 from caloforge.web.figures import draw
@@ -98,8 +99,32 @@ def test_the_same_seed_gives_the_same_numbers(files: tuple[Path, Path], found: F
 def test_metrics_file_fits_its_schema(found: Found, tmp_path: Path) -> None:
     write_evaluation(tmp_path / METRICS, found[0])
     content = json.loads((tmp_path / METRICS).read_text("utf-8"))
-    jsonschema.validate(content, evaluation_schema())
+    validator = jsonschema.Draft202012Validator(evaluation_schema())
+    validator.validate(content)
+    for wrong in ({"colour": "red"}, {"schema_version": 2}, {"seed": "one"}, {"samples": [1]}):
+        assert not validator.is_valid(content | wrong)
     assert read_evaluation(tmp_path) == found[0]
+
+
+def test_schema_file_is_up_to_date() -> None:
+    """Whoever changes results writes it anew: python docs/make_schemas.py."""
+    assert read_schema("evaluation-1") == json.loads(json.dumps(evaluation_schema()))
+
+
+def test_wrong_files_are_explained(found: Found, tmp_path: Path) -> None:
+    content = found[0].model_dump(mode="json")
+    for change, said in (
+        ({"seed": "one"}, "seed: got 'one'; input should be a valid integer"),
+        ({"sede": 1}, "sede: is not known; did you mean seed"),
+        ({"samples": content["samples"] * 9 + [3]}, r"samples\.18: got 3; "),
+        ({"quick": content}, r"quick: got .{,99}; "),
+    ):
+        (tmp_path / METRICS).write_text(json.dumps(content | change), "utf-8")
+        with pytest.raises(FileFormatError, match=rf"file .*{METRICS}: {said}"):
+            read_evaluation(tmp_path)
+    (tmp_path / METRICS).write_text("{", "utf-8")
+    with pytest.raises(FileFormatError, match="content: invalid JSON"):
+        read_evaluation(tmp_path)
 
 
 def test_report(found: Found, good: Showers, tmp_path: Path) -> None:
@@ -138,13 +163,13 @@ def test_leaderboard_marks_the_best_generator_and_never_the_floor(found: Found) 
 
 def test_other_detectors_particles_and_energies_are_refused(good: Showers, shared: Path) -> None:
     voxels = read_showers(shared / "data/eplus-voxels.h5", rows=slice(0, 200))
-    with pytest.raises(ShowersError, match="convert it first"):
+    with pytest.raises(ShowersError, match=r"voxels\.h5: got showers in .*; convert them first"):
         require_comparable(good, voxels, "voxels.h5")
-    with pytest.raises(ShowersError, match=r"holds pi\+"):
+    with pytest.raises(ShowersError, match=r"pions\.h5: got showers of pi\+"):
         require_comparable(good, replace(good, particle="pi+"), "pions.h5")
-    with pytest.raises(EnergyError, match="--match-energies"):
+    with pytest.raises(EnergyError, match="match"):
         require_comparable(good, good[good.energy < 50], "low.h5")
-    with pytest.raises(ShowersError, match="no showers"):
+    with pytest.raises(ShowersError, match=r"none\.h5: got 2400 showers of the reference and 0"):
         require_comparable(good, good[:0], "none.h5")
 
 

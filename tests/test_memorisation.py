@@ -149,7 +149,7 @@ def test_wrong_samples_are_refused() -> None:
         memorisation(showers, showers, showers[:10], rng)
     other = Detector("other", (RectangularLayer(None, (0, 1), (0, 1)),))
     wrong = Showers(other, np.ones(50), np.ones((50, 1), np.float32), "e+")
-    with pytest.raises(ShowersError, match="held_out: showers are recorded in 'other'"):
+    with pytest.raises(ShowersError, match="held_out: got showers in the detector 'other'"):
         memorisation(showers, wrong, showers, rng)
 
 

@@ -1,37 +1,90 @@
-"""Whether two samples can be compared at all: the same readout, the same particle."""
+"""Whether two samples can be compared: of one readout, of one particle, and not empty.
+
+This is the one place that says so. The judge asks at its door, together with the incident energies
+(:func:`caloforge.evaluation.matching.require_comparable`); metrics that can be called on their own
+ask here.
+"""
 
 from __future__ import annotations
 
+from typing import Protocol
+
+from caloforge.detector import Detector
 from caloforge.errors import ShowersError
 from caloforge.showers import Showers
 
-__all__ = ["check_alike", "check_readout"]
+__all__ = ["Recorded", "check_alike", "check_kind", "check_readout"]
 
 
-def check_readout(reference: Showers, showers: Showers) -> None:
+class Recorded(Protocol):
+    """What was recorded in a detector: showers, and what is kept of them."""
+
+    @property
+    def detector(self) -> Detector:
+        """What it is recorded in."""
+
+    @property
+    def particle(self) -> str:
+        """PDG name of the particle, empty where it is not known."""
+
+
+def check_readout(reference: Recorded, showers: Recorded, name: str = "showers") -> None:
     """Check that two samples are of the same readout.
+
+    Args:
+        reference: What is compared with.
+        showers: What is compared.
+        name: What that is called, for the message.
 
     Raises:
         ShowersError: They are not.
     """
     if not reference.detector.same_readout(showers.detector):
         msg = (
-            f"showers: are of the detector {showers.detector.name!r}, must be of the same readout "
-            f"as the reference, {reference.detector.name!r}"
+            f"{name}: got showers in the detector {showers.detector.name!r}, must be in the same "
+            f"readout as the reference, {reference.detector.name!r}; convert them first (caloforge "
+            "data convert)"
         )
         raise ShowersError(msg)
 
 
-def check_alike(reference: Showers, showers: Showers) -> None:
-    """Check that two samples can be compared.
+def check_kind(reference: Recorded, showers: Recorded, name: str = "showers") -> None:
+    """Check that two samples are of the same readout and particle.
+
+    A sample whose particle is not known is taken to be of that of the other.
+
+    Args:
+        reference: What is compared with.
+        showers: What is compared.
+        name: What that is called, for the message.
 
     Raises:
-        ShowersError: They are of different readouts or particles.
+        ShowersError: They are not.
     """
-    check_readout(reference, showers)
+    check_readout(reference, showers, name)
     if reference.particle and showers.particle and reference.particle != showers.particle:
         msg = (
-            f"showers: are of {showers.particle}, must be of the same particle as the reference, "
-            f"{reference.particle}"
+            f"{name}: got showers of {showers.particle}, must be of the same particle as the "
+            f"reference, {reference.particle}"
+        )
+        raise ShowersError(msg)
+
+
+def check_alike(reference: Showers, showers: Showers, name: str = "showers") -> None:
+    """Check that two samples are of the same readout and particle, and that neither is empty.
+
+    Args:
+        reference: What is compared with.
+        showers: What is compared.
+        name: What that is called, for the message.
+
+    Raises:
+        ShowersError: They are not.
+    """
+    check_kind(reference, showers, name)
+    if not (len(reference) and len(showers)):
+        msg = (
+            f"{name}: got {len(reference)} showers of the reference and {len(showers)} to compare, "
+            "must be some of both"
         )
         raise ShowersError(msg)

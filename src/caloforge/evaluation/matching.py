@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import ks_2samp
 
-from caloforge.errors import EnergyError, ShowersError
-from caloforge.evaluation.distances.single import kolmogorov_smirnov
+from caloforge.errors import EnergyError
+from caloforge.evaluation.comparable import check_alike
+from caloforge.evaluation.distances.single import KolmogorovSmirnov, kolmogorov_smirnov
 from caloforge.explain import option
 from caloforge.showers import Showers
 
 __all__ = ["energy_warnings", "match_energies", "require_comparable"]
 
 _BIN = 0.02  # of matching, in log E
-_ALARM = 1e-4  # probability below which two spectra count as different
+# Two spectra count as different below this probability: by chance once in ten thousand times.
+_ALARM = 1e-4
 
 
 def require_comparable(reference: Showers, showers: Showers, name: str) -> None:
@@ -30,19 +31,8 @@ def require_comparable(reference: Showers, showers: Showers, name: str) -> None:
         EnergyError: The incident energies have another distribution (Kolmogorov-Smirnov test,
             probability below 1e-4).
     """
-    if not (len(reference) and len(showers)):
-        msg = f"{name}: there are no showers to compare"
-        raise ShowersError(msg)
-    if not showers.detector.same_readout(reference.detector):
-        msg = (
-            f"{name}: is of detector {showers.detector.name!r}, the reference of "
-            f"{reference.detector.name!r}; convert it first (caloforge data convert)"
-        )
-        raise ShowersError(msg)
-    if showers.particle and reference.particle and showers.particle != reference.particle:
-        msg = f"{name}: holds {showers.particle}, the reference {reference.particle}"
-        raise ShowersError(msg)
-    if kolmogorov_smirnov(reference.energy, showers.energy).p_value < _ALARM:
+    check_alike(reference, showers, name)
+    if _alarm(reference, showers):
         spans = [
             f"{sample.energy.min():.4g}-{sample.energy.max():.4g} GeV, mean "
             f"{sample.energy.mean():.4g}"
@@ -53,6 +43,28 @@ def require_comparable(reference: Showers, showers: Showers, name: str) -> None:
             f"compare those showers that have a partner ({option('match', 'match-energies')})"
         )
         raise EnergyError(msg)
+
+
+def energy_warnings(first: Showers, second: Showers) -> list[str]:
+    """What to say where two samples have different spectra of incident energies.
+
+    The test of :func:`require_comparable`.
+    """
+    test = _alarm(first, second)
+    if test is None:
+        return []
+    message = (
+        f"energy: the spectra of incident energies differ (Kolmogorov-Smirnov distance "
+        f"{test.statistic:.3g}, p-value {test.p_value:.2g}), which alone tells the classes apart; "
+        "match the energies first"
+    )
+    return [message]
+
+
+def _alarm(first: Showers, second: Showers) -> KolmogorovSmirnov | None:
+    """The test of two spectra where they are different."""
+    test = kolmogorov_smirnov(first.energy, second.energy)
+    return test if test.p_value < _ALARM else None
 
 
 def match_energies(
@@ -79,23 +91,3 @@ def match_energies(
             found.append(rng.permutation(rows)[:count])
     first, second = (np.sort(np.concatenate([np.empty(0, np.intp), *found])) for found in chosen)
     return first, second
-
-
-_KS_ALARM = 1e-3
-
-
-def energy_warnings(first: Showers, second: Showers) -> list[str]:
-    """What to say where two samples have different spectra of incident energies.
-
-    A two-sample Kolmogorov-Smirnov test; spectra that are equal give a warning once in a thousand
-    tests.
-    """
-    test = ks_2samp(first.energy, second.energy)
-    if test.pvalue >= _KS_ALARM:
-        return []
-    message = (
-        f"energy: the spectra of incident energies differ (Kolmogorov-Smirnov distance "
-        f"{test.statistic:.3g}, p-value {test.pvalue:.2g}), which alone tells the classes apart; "
-        "match the energies first"
-    )
-    return [message]

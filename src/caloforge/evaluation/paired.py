@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.detector import RectangularLayer
 from caloforge.errors import ShowersError
+from caloforge.evaluation.comparable import check_alike
+from caloforge.evaluation.features.shapes import Unit, lateral_width, occupancy
 from caloforge.showers import Showers
 from caloforge.units import MEV_PER_GEV
 
@@ -52,25 +55,26 @@ def compare_matched(reference: Showers, showers: Showers) -> list[PairedMean]:
     Returns:
         One comparison per quantity: the response (energy in cells over incident energy), the
         overflow over incident energy, and for each layer its share of the deposited energy, the
-        lateral widths along y and x in cell numbers (sigma_i of table IV of the CaloGAN paper is
-        the one along y, eta) and the share of cells that are hit.
+        lateral widths along y and x in numbers of rectangular cells (sigma_i of table IV of the
+        CaloGAN paper is the one along y, eta), and the share of cells that are hit. Of cylindrical
+        voxels the widths are along eta and phi, in mm.
 
     Raises:
-        ShowersError: Readouts or energies do not match.
+        ShowersError: The samples cannot be compared, or their energies do not match.
 
     References:
         Paganini, de Oliveira, Nachman, CaloGAN, arXiv:1712.10321, table IV.
     """
-    copies = len(showers) // max(len(reference), 1)
+    check_alike(reference, showers)
+    copies = len(showers) // len(reference)
     if not (
         len(reference) > 1
-        and showers.detector.same_readout(reference.detector)
         and len(showers) == copies * len(reference) > 0
         and np.allclose(showers.energy, np.tile(reference.energy, copies), rtol=1e-5)
     ):
         msg = (
-            f"showers: {showers!r} must have the readout and the energies of {reference!r}, once "
-            "or several times over"
+            f"showers: {showers!r} must have the energies of {reference!r}, which must be two or "
+            "more, once or several times over"
         )
         raise ShowersError(msg)
     ours = _quantities(showers)
@@ -96,17 +100,13 @@ def _quantities(showers: Showers) -> dict[str, FloatArray]:
         found["overflow"] = showers.overflow.sum(axis=1) / (MEV_PER_GEV * showers.energy)
     for i, fraction in enumerate(showers.layer_fractions.T):
         found[f"fraction of layer {i}"] = fraction
-    for i, image in enumerate(showers.images):
-        found[f"width of layer {i} along y"] = _width(image.sum(axis=1, dtype=np.float64))
-        found[f"width of layer {i} along x"] = _width(image.sum(axis=2, dtype=np.float64))
-        found[f"occupancy of layer {i}"] = (image > 0).mean(axis=(1, 2))
+    # Cells have numbers along y and x where they are rectangular; else widths are in mm.
+    layers = showers.detector.layers
+    unit: Unit = "cells" if all(isinstance(x, RectangularLayer) for x in layers) else "mm"
+    widths = [lateral_width(showers, direction, unit) for direction in ("eta", "phi")]
+    shares = occupancy(showers)
+    for i in range(len(layers)):
+        found[f"width of layer {i} along y"] = widths[0][:, i]
+        found[f"width of layer {i} along x"] = widths[1][:, i]
+        found[f"occupancy of layer {i}"] = shares[:, i]
     return found
-
-
-def _width(profile: FloatArray) -> FloatArray:
-    """Standard deviation of profiles of shape (N, n_bins) in bins, NaN where they are empty."""
-    total = profile.sum(axis=1)
-    bins = np.arange(profile.shape[1])
-    total = np.where(total > 0, total, np.nan)
-    mean = profile @ bins / total
-    return np.sqrt(np.clip(profile @ bins**2 / total - mean**2, 0, None))

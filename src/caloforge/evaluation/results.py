@@ -35,7 +35,9 @@ FLOOR = "Geant4 (floor)"
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 Better = Literal["lower", "higher", "half", "one"]
@@ -91,6 +93,7 @@ class SampleResult(_Part):
     warnings: tuple[str, ...]
     """What makes numbers doubtful, in sentences."""
     seconds: float
+    """Wall time."""
 
     def headline(self, name: str) -> Headline | None:
         """The headline of that name, if there is one."""
@@ -102,17 +105,24 @@ class Evaluation(_Part):
 
     schema_version: Literal[1] = 1
     caloforge: str
+    """Version of caloforge."""
     versions: dict[str, str]
+    """Versions of Python and of packages."""
     machine: str
     command: str
+    """How it was called; empty where that is not known."""
     seed: int
+    """Seed of everything that is random."""
     quick: bool
+    """Whether the quick variants were taken; quick and full ones must not be compared."""
     reference: SampleInfo
+    """What the samples were compared with."""
     samples: tuple[SampleResult, ...]
     """The floor, then the samples in the order in which they were given."""
     conditional: dict[str, tuple[dict[str, Any], ...]] = Field(default_factory=dict)
     """By generator what it makes of single incident energies, those beyond its range included."""
     seconds: float
+    """Wall time."""
 
     @property
     def floor(self) -> SampleResult:
@@ -147,13 +157,17 @@ def read_evaluation(path: str | Path) -> Evaluation:
     try:
         return Evaluation.model_validate_json(file.read_bytes())
     except ValidationError as error:
-        msg = f"file {file}: {explain(error)}"
+        msg = f"file {file}: {explain(error, Evaluation.model_fields)}"
         raise FileFormatError(msg) from None
 
 
 def evaluation_schema() -> dict[str, Any]:
-    """The JSON schema of ``metrics.json``."""
-    return Evaluation.model_json_schema()
+    """The JSON schema of ``metrics.json``, for those who read it in other languages.
+
+    It is shipped as a file, too: :func:`caloforge.schemas.read_schema`.
+    """
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, **Evaluation.model_json_schema()}
 
 
 def prepare_folder(path: str | Path, *, overwrite: bool) -> Path:

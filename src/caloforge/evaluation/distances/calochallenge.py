@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.detector import Detector, load_detector
-from caloforge.errors import CaloforgeError, DetectorError, ShowersError
+from caloforge.errors import CaloforgeError, DetectorError
+from caloforge.evaluation.comparable import check_alike
 from caloforge.evaluation.distances.histograms import fill
 from caloforge.evaluation.distances.single import separation
 from caloforge.evaluation.features.blocks import above, row_blocks
@@ -94,17 +95,12 @@ def calochallenge_separations(
     Raises:
         CaloforgeError: There is no such dataset.
         DetectorError: The dataset has no bins for so many layers.
-        ShowersError: The samples are of different detectors.
+        ShowersError: The samples cannot be compared.
     """
     if dataset not in get_args(Dataset):
         msg = f"dataset: got {dataset!r}, must be one of {', '.join(get_args(Dataset))}"
         raise CaloforgeError(msg)
-    if not showers.detector.same_readout(reference.detector):
-        msg = (
-            f"showers: are of detector {showers.detector.name!r}, must be of that of the "
-            f"reference, {reference.detector.name!r}"
-        )
-        raise ShowersError(msg)
+    check_alike(reference, showers)
     layers = _ATLAS_LAYERS.get(dataset)
     if layers is not None and reference.detector.n_layers > len(layers):
         msg = (

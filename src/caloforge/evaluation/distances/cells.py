@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import CaloforgeError, ShowersError
+from caloforge.evaluation.comparable import check_alike
 from caloforge.evaluation.distances.histograms import Histogram, fill
 from caloforge.evaluation.distances.single import separation
 from caloforge.evaluation.estimate import Estimate
@@ -83,12 +84,16 @@ class CellSpectrum:
 
 
 def compare_spectra(reference: Showers, showers: Showers) -> tuple[CellSpectrum, ...]:
-    """Cell energies of two samples of one detector: of all cells, then of those of each layer.
+    """Cell energies of two samples: of all cells, then of those of each layer.
 
     Args:
         reference: Geant4 showers, which the bins are chosen from.
         showers: Showers to judge.
+
+    Raises:
+        ShowersError: The samples cannot be compared.
     """
+    check_alike(reference, showers)
     edges = once(reference, spectrum_edges)
     first, second = (once(sample, _group_spectra, edges) for sample in (reference, showers))
     layers = range(reference.detector.n_layers)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import ShowersError
+from caloforge.evaluation.comparable import check_alike
 from caloforge.evaluation.distances.histograms import fill
 from caloforge.evaluation.distances.single import ChiSquare, chi2_test
 from caloforge.showers import Showers
@@ -91,13 +92,10 @@ def fastcalogan_energy_chi2(
             4 and 3.5 for other particles.
 
     Raises:
-        ShowersError: A sample is empty, or there are no showers at an energy of the reference.
+        ShowersError: The samples cannot be compared, or there are no showers at an energy of the
+            reference.
     """
-    if not (len(reference) and len(showers)):
-        msg = (
-            f"showers: got {len(reference)} of the reference and {len(showers)}, need some of both"
-        )
-        raise ShowersError(msg)
+    check_alike(reference, showers)
     if factors is None:
         factors = (3.0, 3.0) if reference.particle in _ELECTROMAGNETIC else (4.0, 3.5)
     limits, continuous = _energy_limits(reference.energy)

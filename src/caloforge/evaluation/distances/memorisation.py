@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import ShowersError
+from caloforge.evaluation.comparable import check_kind
 from caloforge.evaluation.distances.coverage import nearest
 from caloforge.evaluation.distances.single import (
     KolmogorovSmirnov,
@@ -203,19 +204,14 @@ def memorisation(
         n_examples: How many examples.
 
     Raises:
-        ShowersError: The samples are of different detectors, or have fewer than 40 showers with
-            energy.
+        ShowersError: The samples are of different detectors or particles, or have fewer than 40
+            showers with energy.
     """
     samples = {"training": training, "held_out": held_out, "generated": generated}
     cells: dict[str, Cells] = {}
     rows: dict[str, Rows] = {}
     for name, showers in samples.items():
-        if not showers.detector.same_readout(training.detector):
-            msg = (
-                f"{name}: showers are recorded in {showers.detector.name!r}, "
-                f"must be in {training.detector.name!r} as those of the training"
-            )
-            raise ShowersError(msg)
+        check_kind(training, showers, name)
         filled = np.flatnonzero(showers.deposits.any(axis=1))
         if len(filled) < _LEAST:
             msg = f"{name}: has {len(filled)} showers with energy, must have at least {_LEAST}"

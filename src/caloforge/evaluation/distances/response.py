@@ -29,8 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import CaloforgeError, ShowersError
+from caloforge.evaluation.comparable import check_alike
 from caloforge.evaluation.estimate import N_BOOTSTRAP, Estimate
-from caloforge.evaluation.summary.slices import SLICES_PER_DECADE, slice_edges
+from caloforge.evaluation.summary.slices import slice_edges, slice_of
 from caloforge.random import Purpose, stream
 from caloforge.runtime.generator import BATCH, Generator
 from caloforge.showers import Showers
@@ -133,14 +134,9 @@ def compare_energy(
         rng: Random numbers of the bootstrap errors.
 
     Raises:
-        ShowersError: The samples are of different detectors, or share no point.
+        ShowersError: The samples cannot be compared, or share no point.
     """
-    if not reference.detector.same_readout(showers.detector):
-        msg = (
-            f"showers: are recorded in {showers.detector.name!r}, "
-            f"must be in {reference.detector.name!r} as the reference"
-        )
-        raise ShowersError(msg)
+    check_alike(reference, showers)
     samples = (reference, showers)
     # Where points begin and end, and the point of each shower.
     limits, index = _divide(np.concatenate([sample.energy for sample in samples]))
@@ -288,8 +284,7 @@ def _divide(energy: FloatArray) -> tuple[list[tuple[float, float]], NDArray[np.i
     if len(starts) <= _MANY:
         index = np.searchsorted(starts, energy, side="right") - 1
         return [(start, start) for start in starts.tolist()], index
-    number = np.floor(SLICES_PER_DECADE * np.log10(energy) + 0.5).astype(int)
-    present, index = np.unique(number, return_inverse=True)
+    present, index = np.unique(slice_of(energy), return_inverse=True)
     return [slice_edges(i) for i in present.tolist()], index.ravel()
 
 

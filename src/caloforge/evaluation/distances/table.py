@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import CaloforgeError, ShowersError
+from caloforge.errors import CaloforgeError
+from caloforge.evaluation.comparable import check_alike
 from caloforge.evaluation.distances.histograms import Histogram, bin_edges, bin_index, fill
 from caloforge.evaluation.distances.single import (
     ChiSquare,
@@ -159,13 +160,7 @@ def compare_observables(
         ShowersError: The samples are of different detectors or particles, or one is empty.
         CaloforgeError: There are fewer than two replicas.
     """
-    if not (len(reference) and len(showers)):
-        msg = "showers: got an empty sample, must have at least one shower"
-        raise ShowersError(msg)
-    same = showers.detector.same_readout(reference.detector)
-    if not same or showers.particle != reference.particle:
-        msg = f"showers: {showers!r} cannot be compared with {reference!r}"
-        raise ShowersError(msg)
+    check_alike(reference, showers)
     if chosen is None:
         chosen = observables(reference.detector)
     values = [once(sample, compute, tuple(chosen)) for sample in (reference, showers)]

@@ -30,6 +30,7 @@ from caloforge.showers import Showers
 __all__ = [
     "DIRECTIONS",
     "Direction",
+    "Unit",
     "brightest_share",
     "coordinate",
     "depth",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.detector import Detector
+from caloforge.evaluation.comparable import check_kind
 from caloforge.evaluation.summary.moments import Moments
 from caloforge.evaluation.summary.profiles import CELL_EDGES, Kind, axes
 from caloforge.evaluation.summary.summary import (
@@ -18,7 +19,6 @@ from caloforge.evaluation.summary.summary import (
     TICK,
     EnergySlice,
     Summary,
-    check_alike,
     quantiles,
 )
 
@@ -160,7 +160,7 @@ def compare_summaries(showers: Summary, reference: Summary | None) -> Comparison
     mine = {part.index: part for part in showers.slices}
     theirs: dict[int, EnergySlice] = {}
     if reference is not None:
-        check_alike(showers, reference)
+        check_kind(reference, showers, "summary")
         theirs = {part.index: part for part in reference.slices}
     shared = sorted(mine.keys() & theirs.keys())
     kept = [mine[i] for i in shared] or list(showers.slices)

@@ -110,7 +110,8 @@ def read_summary(text: str, where: str) -> Summary:
         file = _Summary.model_validate_json(text)
         detector = detector_from_json(json.dumps(file.detector), "detector")
     except ValidationError as error:
-        msg = f"{where}: {explain(error)}; must be the JSON of a caloforge summary"
+        said = explain(error, _Summary.model_fields)
+        msg = f"{where}: {said}; must be the JSON of a caloforge summary"
         raise FileFormatError(msg) from None
     except DetectorError as error:
         msg = f"{where}: {error}"

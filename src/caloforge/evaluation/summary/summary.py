@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.detector import Detector
-from caloforge.errors import ShowersError
+from caloforge.evaluation.comparable import check_kind
 from caloforge.evaluation.summary.moments import Moments
 from caloforge.evaluation.summary.profiles import CELL_EDGES, cell_counts, shares
 from caloforge.evaluation.summary.slices import OCCUPIED, slice_of
@@ -168,12 +168,13 @@ class Summary:
         Raises:
             ShowersError: They are of different detectors or particles.
         """
-        check_alike(self, other)
+        check_kind(self, other, "summary")
         slices = {part.index: part for part in self.slices}
         for part in other.slices:
             mine = slices.get(part.index)
             slices[part.index] = part if mine is None else mine + part
-        return replace(self, slices=tuple(slices[i] for i in sorted(slices)))
+        particle = self.particle or other.particle
+        return replace(self, particle=particle, slices=tuple(slices[i] for i in sorted(slices)))
 
 
 class SummaryBuilder:
@@ -201,20 +202,6 @@ class SummaryBuilder:
     def result(self) -> Summary:
         """The summary of all showers so far."""
         return self._summary
-
-
-def check_alike(summary: Summary, other: Summary) -> None:
-    """Refuse two summaries that cannot be added or compared.
-
-    Raises:
-        ShowersError: They are of different detectors or particles.
-    """
-    if not summary.detector.same_readout(other.detector):
-        msg = f"summary: is of detector {other.detector.name!r}, must be {summary.detector.name!r}"
-        raise ShowersError(msg)
-    if other.particle != summary.particle:
-        msg = f"summary: is of particle {other.particle!r}, must be {summary.particle!r}"
-        raise ShowersError(msg)
 
 
 def quantiles(edges: IntArray, counts: NDArray[np.number], levels: Iterable[float]) -> list[float]:
