@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,8 +13,6 @@ from torch.nn import functional
 
 from caloforge.detector import Detector, RectangularLayer, load_detector
 from caloforge.errors import ConfigError, DetectorError
-from caloforge.export.profiles.base import Job
-from caloforge.export.profiles.onnx import OnnxForm, export_onnx
 from caloforge.models.blocks import InpaintingAttention
 from caloforge.models.calogan import (
     CaloGAN,
@@ -24,7 +20,6 @@ from caloforge.models.calogan import (
     CaloGANDiscriminator,
     CaloGANGenerator,
 )
-from caloforge.models.lagan.streams import GeneratorStream
 from caloforge.models.system import Batch, Given, Setting
 from caloforge.training.adversarial import adversarial_step
 
@@ -170,16 +165,6 @@ def test_only_noise_times_energy_goes_in() -> None:
     assert not torch.equal(generator(z, Given(energy / 3, label)), same)
     nothing = generator(z, Given(0 * energy, label))
     assert torch.equal(nothing, nothing[:1].expand_as(nothing))
-
-
-def test_in_evaluation_a_shower_does_not_depend_on_the_others() -> None:
-    generator = system().generator
-    z, energy, label = torch.randn(5, 6), torch.full((5, 1), 40.0), torch.zeros(5).long()
-    together = generator(z, Given(energy, label))
-    assert not torch.allclose(generator(z[:2], Given(energy, label)[:2]), together[:2])
-    generator.eval()
-    together = generator(z, Given(energy, label))
-    torch.testing.assert_close(generator(z[:2], Given(energy, label)[:2]), together[:2])
 
 
 def test_what_the_discriminator_is_told_of_the_energies() -> None:
@@ -375,28 +360,3 @@ def test_other_detectors() -> None:
 def test_particles_must_fit_the_settings(classes: str, particles: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match=f"classes: got '{classes}' for {len(particles)}"):
         system(*particles, classes=classes)
-
-
-@pytest.mark.slow
-def test_the_exported_generator_makes_the_same_showers(tmp_path: Path) -> None:
-    calogan = system(begin_at_mean=True)
-    calogan.prepare(showers(1000))
-    for _ in range(30):  # batch normalisation with statistics of its own
-        fakes(calogan, 64)
-    for stream in calogan.generator.streams:
-        assert isinstance(stream, GeneratorStream)
-        nn.init.normal_(stream.dense.bias, std=0.1)
-    path = tmp_path / "generator.onnx"
-    job = Job(calogan.generator, calogan.setting, 0)
-    assert export_onnx(OnnxForm(job), path) < 1e-5
-    session = onnxruntime.InferenceSession(path)
-    generator = calogan.generator.eval()
-    for n in (1, 7, 100):
-        z, energy = torch.randn(n, 6), 100 * torch.rand(n, 1)
-        with torch.no_grad():
-            expected = generator(z, Given(energy, torch.zeros(n).long())).numpy()
-        (got,) = session.run(None, {"z": z.numpy(), "energy": energy.numpy()})
-        scale = expected.max(axis=1, keepdims=True)
-        assert np.abs(got - expected).max() <= 1e-5 * scale.max()
-        assert (expected > 0).any()
-    assert export_onnx(OnnxForm(job), path, half=True) < 1e-5
