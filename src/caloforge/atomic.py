@@ -96,4 +96,5 @@ def reason(error: OSError) -> str:
     """
     if error.errno == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error):
         return "no space left on the disk"
-    return (error.strerror or str(error)).splitlines()[0]
+    text = error.strerror or str(error)
+    return next(iter(text.splitlines()), type(error).__name__)

@@ -208,6 +208,10 @@ class Detector:
         same_depth = not (self.has_depth and other.has_depth) or depths[0] == depths[1]
         return same_depth and _readout(self.layers) == _readout(other.layers)
 
+    def same_stack(self, other: Detector) -> bool:
+        """Whether two detectors have the same plates, where both say which they have."""
+        return self.stack is None or other.stack is None or self.stack == other.stack
+
 
 def _readout(layers: Sequence[RectangularLayer | CylindricalLayer]) -> list[tuple[object, ...]]:
     return [

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,20 +13,29 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.atomic import reason
 from caloforge.detector import Detector, detector_from_json, load_detector
-from caloforge.errors import FileFormatError, ParticleError
+from caloforge.errors import CaloforgeError, FileFormatError, ParticleError, ShowersError
 from caloforge.particles import particle_name
 from caloforge.showers.container import Showers
 from caloforge.showers.fields import (
     BLOCK,
     DETECTOR_ATTRIBUTE,
     OPTIONAL,
-    RUN_ATTRIBUTE,
     SPLITS,
     Split,
 )
-from caloforge.showers.formats import FORMATS, Format
+from caloforge.showers.formats import Format
+from caloforge.showers.opening import (
+    Paths,
+    attribute,
+    check_datasets,
+    find_files,
+    find_format,
+    find_run,
+    find_split,
+    open_file,
+    reading,
+)
 
 __all__ = ["ShowerFile", "open_showers", "read_part", "read_parts", "read_showers"]
 
@@ -36,42 +44,78 @@ _BLOCK_BYTES = 1 << 24  # of deposits that are read at a time where only some ro
 Rows = slice | NDArray[np.bool_] | NDArray[np.integer]
 
 
-class ShowerFile:
-    """An open file of showers; a context manager.
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """One of the HDF5 files of a sample.
 
     Attributes:
-        path: The file.
+        path: Where it lies.
+        file: The open file.
         format: Its format.
+        first: Index within the sample of its first shower.
+        count: Number of its showers.
+        first_event: What is added to the events of its showers.
+    """
+
+    path: Path
+    file: h5py.File
+    format: Format
+    first: int
+    count: int
+    first_event: int
+
+
+class ShowerFile:
+    """An open file of showers, or several that hold one sample; a context manager.
+
+    Attributes:
+        path: The file; of several the first.
+        paths: All the files.
+        format: Its format; of several that of the first.
         detector: What its showers are recorded in.
         particle: PDG name of the particle, empty where the file does not say.
-        run: How the file was made, where it says so.
+        run: How the file was made, where it says so; empty for several.
         split: Part of each row: shape (N,), 0 train, 1 validation, 2 test; None if there is none.
     """
 
-    def __init__(self, path: str | Path, detector: str | Path | Detector | None = None) -> None:
+    def __init__(
+        self,
+        path: Paths,
+        detector: str | Path | Detector | None = None,
+        particle: str | int | None = None,
+    ) -> None:
         """Open a file and check that all its datasets have the right shapes.
 
         Args:
-            path: HDF5 file in one of the formats.
+            path: HDF5 file in one of the formats, or several: a list, or a name with ``*``.
             detector: What its showers are recorded in, where the file does not say.
+            particle: What its showers are of, where the file does not say.
 
         Raises:
             FileFormatError: The file is missing, damaged or not in a known format.
             DetectorError: The detector is not known.
+            ParticleError: The particle is not known, or the file says another.
+            ShowersError: Several files hold different showers.
         """
-        self.path = Path(path)
-        self._file = _open(self.path)
-        try:
-            self.format = self._find_format()
-            self.detector = self._find_detector(detector)
-            self._count = self.format.check(self._file, self.detector, str(self.path))
-            name = self._attribute("particle")
-            self.particle = particle_name(name) if name else ""
-            self.run = self._find_run()
-            self.split = self._find_split()
-        except BaseException:
-            self._file.close()
-            raise
+        self.paths = find_files(path)
+        self.path = self.paths[0]
+        self.particle = "" if particle is None else particle_name(particle)
+        self._asked = detector
+        self._parts: list[_Part] = []
+        with ExitStack() as stack:
+            splits = []
+            for each in self.paths:
+                file = stack.enter_context(open_file(each))
+                with reading(each):
+                    splits.append(self._add(each, file))
+            first = self._parts[0]
+            self.format = first.format
+            self.run = find_run(first.file, self.path) if len(self._parts) == 1 else {}
+            self.split = self._join(splits)
+            self._optional = [
+                key for key in OPTIONAL if all(key in part.file for part in self._parts)
+            ]
+            self._open = stack.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -82,34 +126,50 @@ class ShowerFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self._open.close()
 
     def __len__(self) -> int:
-        return self._count
+        return self._parts[-1].first + self._parts[-1].count
 
     def energies(self, rows: slice = slice(None)) -> NDArray[np.float64]:
         """Incident energies: shape (N,), GeV.
 
+        Args:
+            rows: Which; with step 1.
+
         Raises:
             FileFormatError: The file is damaged.
         """
-        with self._reading():
-            return self.format.energies(self._file, rows)
+        found = []
+        for part, inside in self._slices(rows):
+            with reading(part.path):
+                found.append(part.format.energies(part.file, inside))
+        return np.concatenate(found)
 
     def raw(self, rows: slice) -> dict[str, NDArray[np.number]]:
         """Energies (GeV), deposits (N, n_cells) and the rest, unchecked, by their name in Showers.
 
+        Args:
+            rows: Which; with step 1.
+
         Raises:
             FileFormatError: The file is damaged.
         """
-        with self._reading():
-            extra = {
-                key: np.asarray(self._file[key][rows], dtype=field.memory)
-                for key, field in OPTIONAL.items()
-                if key in self._file
-            }
-            deposits = self.format.deposits(self._file, self.detector, rows)
-            return {"energy": self.energies(rows), "deposits": deposits, **extra}
+        found: list[dict[str, NDArray[np.number]]] = []
+        for part, inside in self._slices(rows):
+            with reading(part.path):
+                extra = {
+                    key: np.asarray(part.file[key][inside], dtype=OPTIONAL[key].memory)
+                    for key in self._optional
+                }
+                if "event" in extra:
+                    extra["event"] = extra["event"] + part.first_event
+                energy = part.format.energies(part.file, inside)
+                deposits = part.format.deposits(part.file, self.detector, inside)
+                found.append({"energy": energy, "deposits": deposits, **extra})
+        if len(found) == 1:
+            return found[0]
+        return {key: np.concatenate([each[key] for each in found]) for key in found[0]}
 
     def read(self, start: int = 0, stop: int | None = None) -> Showers:
         """The showers ``start`` to ``stop``.
@@ -121,8 +181,9 @@ class ShowerFile:
         arrays = self.raw(slice(start, stop))
         try:
             return Showers(self.detector, particle=self.particle, **arrays)  # type: ignore[arg-type]
-        except ValueError as error:
-            msg = f"file {self.path}, rows from {start}: {error}"
+        except CaloforgeError as error:
+            part = next(part for part in reversed(self._parts) if part.first <= start)
+            msg = f"file {part.path}, rows from {start - part.first}: {error}"
             raise type(error)(msg) from None
 
     def read_rows(self, rows: Rows) -> Showers:
@@ -214,94 +275,110 @@ class ShowerFile:
             **{
                 key: np.empty((count, *field.shape(self.detector)), field.memory)
                 for key, field in OPTIONAL.items()
-                if key in self._file
+                if key in self._optional
             },
         }
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def _slices(self, rows: slice) -> Iterator[tuple[_Part, slice]]:
+        """The parts that rows lie in, and where; at least one."""
+        start, stop, _ = rows.indices(len(self))
+        inside = [
+            part
+            for part in self._parts
+            if part.first < stop and start < part.first + part.count and start < stop
+        ]
+        for part in inside or self._parts[:1]:
+            first = min(max(start - part.first, 0), part.count)
+            yield part, slice(first, max(first, min(stop - part.first, part.count)))
+
+    def _add(self, path: Path, file: h5py.File) -> NDArray[np.int8] | None:
+        """Take in one more file; returns what its rows are for."""
+        format_ = find_format(file, path)
+        keys = [*format_.deposit_keys(file), format_.energy_key, *OPTIONAL, "split"]
+        check_datasets(file, keys, path)
+        format_.check_types(file, str(path))
+        name = attribute(file, "particle")
         try:
-            yield
-        except OSError as error:
-            msg = f"file {self.path}: is damaged: {reason(error)}"
-            raise FileFormatError(msg) from None
+            particle = particle_name(name) if name else ""
+        except ParticleError as error:
+            msg = f"file {path}: {error}"
+            raise ParticleError(msg) from None
+        if particle and self.particle and particle != self.particle:
+            msg = f"particle: {path} holds {particle}, not {self.particle}"
+            raise ParticleError(msg)
+        self.particle = self.particle or particle
+        self._find_detector(file, format_, path)
+        count = format_.check(file, self.detector, str(path))
+        last = self._parts[-1] if self._parts else None
+        events = 0
+        if last is not None and "event" in last.file and last.count:
+            events = last.first_event + int(last.file["event"][:].max()) + 1
+        first = last.first + last.count if last else 0
+        self._parts.append(_Part(path, file, format_, first, count, events))
+        return find_split(file, count, path)
 
-    def _attribute(self, key: str) -> str:
-        value = self._file.attrs.get(key, "")
-        return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-    def _find_format(self) -> Format:
-        keys = list(self._file)
-        for candidate in FORMATS.values():
-            if candidate.energy_key in keys and candidate.deposit_keys(self._file):
-                candidate.check_types(self._file, str(self.path))
-                return candidate
-        wanted = " or ".join(
-            f"{name} ({fmt.energy_key}, {'layer_0' if name == 'calogan' else 'showers'}, ...)"
-            for name, fmt in FORMATS.items()
-        )
-        found = ", ".join(keys[:8]) or "nothing"
-        msg = f"file {self.path}: has {found}; must be in the format {wanted}"
-        raise FileFormatError(msg)
-
-    def _find_detector(self, detector: str | Path | Detector | None) -> Detector:
-        if isinstance(detector, Detector):
-            return detector
-        if detector is not None:
-            return load_detector(detector)
-        if DETECTOR_ATTRIBUTE in self._file.attrs:
-            return detector_from_json(self._attribute(DETECTOR_ATTRIBUTE), f"file {self.path}")
-        guess = self.format.guess_detector(self._file)
-        if guess is None:
-            keys = self.format.deposit_keys(self._file)
-            shapes = ", ".join(f"{key} {self._file[key].shape}" for key in keys)
-            msg = f"file {self.path}: no shipped detector has {shapes}; name the detector"
+    def _find_detector(self, file: h5py.File, format_: Format, path: Path) -> None:
+        asked = self._asked
+        if isinstance(asked, Detector):
+            found: Detector | None = asked
+        elif asked is not None:
+            cells = sum(int(np.prod(file[key].shape[1:])) for key in format_.deposit_keys(file))
+            found = load_detector(asked, self.particle or None, n_cells=cells)
+        elif DETECTOR_ATTRIBUTE in file.attrs:
+            found = detector_from_json(attribute(file, DETECTOR_ATTRIBUTE), f"file {path}")
+        elif self._parts:
+            return
+        else:
+            found = format_.guess_detector(file)
+        if found is None:
+            keys = format_.deposit_keys(file)
+            shapes = ", ".join(f"{key} {file[key].shape}" for key in keys)
+            msg = f"file {path}: no shipped detector has {shapes}; name the detector"
             raise FileFormatError(msg)
-        return guess
+        if not self._parts:
+            self.detector = found
+            return
+        if not found.same_readout(self.detector) or not found.same_stack(self.detector):
+            msg = (
+                f"file {path}: is of {found.name!r}, but {self.path} of {self.detector.name!r}; "
+                "several files of one sample must have the same readout and stack"
+            )
+            raise ShowersError(msg)
 
-    def _find_run(self) -> dict[str, object]:
-        try:
-            run = json.loads(self._attribute(RUN_ATTRIBUTE) or "{}")
-        except json.JSONDecodeError:
-            run = None
-        if not isinstance(run, dict):
-            msg = f"file {self.path}: the attribute {RUN_ATTRIBUTE!r} must be a JSON object"
+    def _join(self, splits: Sequence[NDArray[np.int8] | None]) -> NDArray[np.int8] | None:
+        known = [split for split in splits if split is not None]
+        if known and len(known) < len(splits):
+            whole = self.paths[[split is None for split in splits].index(True)]
+            msg = (
+                f"file {whole}: is not split, but others of the same sample are; split all or none"
+            )
             raise FileFormatError(msg)
-        return run
-
-    def _find_split(self) -> NDArray[np.int8] | None:
-        if "split" not in self._file:
-            return None
-        split = self._file["split"]
-        if isinstance(split, h5py.Dataset) and split.shape == (self._count,):
-            with self._reading():
-                values = np.asarray(split[:])
-            if np.isin(values, list(SPLITS.values())).all():
-                return values.astype(np.int8)
-        msg = (
-            f"file {self.path}: 'split' must have shape {(self._count,)} and hold 0 (train), "
-            "1 (validation) or 2 (test)"
-        )
-        raise FileFormatError(msg)
+        return np.concatenate(known) if known else None
 
 
-def open_showers(path: str | Path, detector: str | Path | Detector | None = None) -> ShowerFile:
+def open_showers(
+    path: Paths,
+    detector: str | Path | Detector | None = None,
+    particle: str | int | None = None,
+) -> ShowerFile:
     """Open a file of showers to read it block by block; see :class:`ShowerFile`."""
-    return ShowerFile(path, detector)
+    return ShowerFile(path, detector, particle)
 
 
 def read_showers(
-    path: str | Path,
+    path: Paths,
     *,
     detector: str | Path | Detector | None = None,
+    particle: str | int | None = None,
     split: Split | None = None,
     rows: slice | None = None,
 ) -> Showers:
     """Read showers from a file.
 
     Args:
-        path: HDF5 file in one of the formats.
+        path: HDF5 file in one of the formats, or several: a list, or a name with ``*``.
         detector: What its showers are recorded in, where the file does not say.
+        particle: What its showers are of, where the file does not say.
         split: Only the rows of this part of the data.
         rows: Only these rows (of the file, before ``split`` is looked at).
 
@@ -310,7 +387,7 @@ def read_showers(
         ShowersError: A value is negative, infinite or not a number.
         DetectorError: The detector is not known.
     """
-    with ShowerFile(path, detector) as file:
+    with ShowerFile(path, detector, particle) as file:
         start, stop, step = (rows or slice(None)).indices(len(file))
         if step != 1:
             msg = f"rows: has step {step}, must be 1"
@@ -319,18 +396,29 @@ def read_showers(
         return file.read_rows(chosen if split is None else chosen[file.rows_of(split)[chosen]])
 
 
-def read_part(path: str | Path, split: Split, particle: str) -> Showers:
+def read_part(
+    path: Paths,
+    split: Split,
+    particle: str,
+    detector: str | Path | Detector | None = None,
+) -> Showers:
     """Read the train, validation or test rows of a file of one particle; see :func:`read_parts`."""
-    return read_parts(path, [split], particle)[0]
+    return read_parts(path, [split], particle, detector)[0]
 
 
-def read_parts(path: str | Path, splits: Sequence[Split], particle: str) -> list[Showers]:
+def read_parts(
+    path: Paths,
+    splits: Sequence[Split],
+    particle: str,
+    detector: str | Path | Detector | None = None,
+) -> list[Showers]:
     """Read several parts of a file of one particle in one pass, and no other rows.
 
     Args:
-        path: HDF5 file in one of the formats.
+        path: HDF5 file in one of the formats, or several: a list, or a name with ``*``.
         splits: Which rows: train, validation or test.
         particle: PDG name that the file must have, if it has any; the showers get it.
+        detector: What its showers are recorded in, where the file does not say.
 
     Returns:
         The showers of each part.
@@ -340,36 +428,12 @@ def read_parts(path: str | Path, splits: Sequence[Split], particle: str) -> list
         ShowersError: A value is negative, infinite or not a number.
         ParticleError: The showers are of another particle.
     """
-    with ShowerFile(path) as file:
-        if file.particle and file.particle != particle:
-            msg = f"particle: {path} holds {file.particle}, not {particle}"
-            raise ParticleError(msg)
+    with ShowerFile(path, detector, particle) as file:
         masks = [file.rows_of(split) for split in splits]
         for split, mask in zip(splits, masks, strict=True):
             if not mask.any():
-                msg = f"file {path}: has no {split} rows; split it first (caloforge data split)"
+                msg = (
+                    f"file {file.path}: has no {split} rows; split it first (caloforge data split)"
+                )
                 raise FileFormatError(msg)
         return [replace(showers, particle=particle) for showers in file.read_parts(masks)]
-
-
-def _open(path: Path) -> h5py.File:
-    try:
-        if path.is_dir():
-            what = "is a folder, must be an HDF5 file"
-        elif path.stat().st_size == 0:
-            what = "is empty, must be an HDF5 file of showers"
-        else:
-            return h5py.File(path, "r")
-    except FileNotFoundError:
-        what = "does not exist"
-    except PermissionError:
-        what = "no permission to read it"
-    except OSError as error:
-        if "truncated" in str(error):
-            what = "is truncated; fetch or make it again"
-        elif "signature" in str(error):
-            what = "is not an HDF5 file"
-        else:
-            what = f"cannot be opened as HDF5: {reason(error)}"
-    msg = f"file {path}: {what}"
-    raise FileFormatError(msg)
