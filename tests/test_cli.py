@@ -111,7 +111,7 @@ def test_version_and_nothing(cli: Cli) -> None:
         ("generate --particle e+ --energy 5 -o x.h5 -n 1e999999999", ["-n: got '1e999999999'"]),
         ("benchmark tiny --batch 1e1 --batch 1.5", ["--batch: got '1.5'"]),
         (f"{GENERATE} --format root", ["--format", "calogan", "calochallenge"]),
-        ("data info", ["--file"]),
+        ("data info", ["FILE"]),
         ("data split good.h5 -o out.h5 --fractions 1 2", ["--fractions"]),
         ("models show", ["--name"]),
         ("geant4", ["--particle, --energy, -n, --output must be given"]),
@@ -311,7 +311,8 @@ def test_info_of_nothing(cli: Cli) -> None:
 def test_convert_and_split(cli: Cli) -> None:
     line = ["data", "convert", "good.h5", "-o", "v.h5", "--detector", "lar-voxels"]
     said = strict(cli(*line, "--json").out)
-    assert said == {"file": "v.h5", "showers": 4}
+    assert (said["file"], said["showers"], said["left_out"]) == ("v.h5", 4, 0)
+    assert said["uncovered_fraction"] == pytest.approx(0, abs=1e-6)
     assert read_showers("v.h5").detector.name == "lar-voxels"
     assert cli("data", "convert", "v.h5", "-o", "v.h5", "--overwrite", "--quiet") == Result(
         0, "", ""

@@ -58,7 +58,9 @@ Phi = Annotated[str, Parameter(help="Azimuth, degrees: 90 or 0:360.")]
 Json = Annotated[bool, Parameter(negative="", help="Print the result as JSON.")]
 
 _TRAINING = ("torch", "onnx", "onnxscript", "safetensors", "yaml")
-_stderr = Console(stderr=True)
+# What users write (file names, particles) is printed as it is: no markup, no emoji, no colours.
+_WIDE = 10_000  # where there is no terminal, no line is broken or cut
+_stderr = Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
 def need_training() -> None:
@@ -102,7 +104,7 @@ def bar(
         A function to call with the number that are done so far.
     """
     progress = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(unit),
@@ -138,13 +140,13 @@ def progress_line(what: str, *, quiet: bool) -> Iterator[Callable[[float, str], 
         A function to call with the fraction that is done, and the text.
     """
     progress = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("\n{task.fields[text]}"),
+        TextColumn("\n{task.fields[text]}", markup=False),
         console=_stderr,
         disable=quiet or not _stderr.is_terminal,
     )
@@ -175,4 +177,11 @@ def show(
     if as_json:
         sys.stdout.write(json.dumps(result, indent=1) + "\n")
     elif not quiet:
-        Console(soft_wrap=isinstance(view, str)).print(view, highlight=False, markup=False)
+        console = Console(
+            soft_wrap=isinstance(view, str),
+            markup=False,
+            emoji=False,
+            highlight=False,
+            width=None if sys.stdout.isatty() else _WIDE,
+        )
+        console.print(view)

@@ -7,58 +7,93 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from caloforge.cli.console import Json, Output, Overwrite, Quiet, Seed, bar, show
-from caloforge.cli.numbers import whole
-from caloforge.showers import FileReport, FormatName
+from caloforge.showers import Conversion, FileReport, FormatName
+from caloforge.showers.cleaning import Kind
 
 __all__ = ["data"]
 
 data = App(
     name="data",
-    help="Look into files of showers, convert and split them.",
+    help="Look into files of showers, convert, join and split them.",
     help_epilogue="**Example:** caloforge data info showers.h5",
 )
-Source = Annotated[str, Parameter(help="File of showers.")]
+Files = Annotated[
+    list[str],
+    Parameter(
+        name="FILE",
+        negative="",
+        help="File of showers, or several that hold one sample: all by name, or as 'part_*.h5'.",
+    ),
+]
 Readout = Annotated[
     str | None, Parameter(help="What the showers are recorded in, where the file does not say.")
+]
+Particle = Annotated[
+    str | None, Parameter(help="PDG name of what they are of, where the file does not say.")
 ]
 
 
 @data.command(help_epilogue="**Example:** caloforge data info showers.h5 --json")
 def info(
-    file: Source, *, detector: Readout = None, quiet: Quiet = False, json: Json = False
+    file: Files,
+    /,
+    *,
+    detector: Readout = None,
+    particle: Particle = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Tell what a file holds, and what is wrong with it."""
     from caloforge.showers import inspect_file, open_showers
 
-    with open_showers(file, detector) as opened:
+    with open_showers(file, detector, particle) as opened:
         count = len(opened)
     with bar("looking", count, quiet=quiet or json) as progress:
-        report = inspect_file(file, detector=detector, progress=progress)
-    show(report.to_dict(), _table(report), as_json=json, quiet=quiet)
+        report = inspect_file(file, detector=detector, particle=particle, progress=progress)
+    view = Group(Text(", ".join(file), "italic"), _table(report))
+    show(report.to_dict(), view, as_json=json, quiet=quiet)
 
 
 @data.command(
     help_epilogue=(
-        "**Example:** caloforge data convert eplus-voxels.h5 --detector calogan -o eplus.h5"
+        "**Examples:**\n\n"
+        "- caloforge data convert eplus-voxels.h5 --detector calogan -o eplus.h5\n"
+        "- caloforge data convert denoised.h5 --clip --drop empty -o clean.h5\n"
+        "- caloforge data convert dataset_1_pions_1.h5 --particle pi+ -o pions.h5"
     )
 )
 def convert(
-    file: Source,
+    file: Files,
+    /,
     *,
     output: Output,
     detector: Annotated[
         str | None, Parameter(help="Another readout: a shipped detector or a file.")
     ] = None,
     source_detector: Readout = None,
+    particle: Particle = None,
+    clip: Annotated[
+        bool, Parameter(negative="", help="Set negative deposits to zero (noise was subtracted).")
+    ] = False,
+    threshold: Annotated[float, Parameter(help="Set deposits below this to zero, MeV.")] = 0.0,
+    drop: Annotated[
+        list[Kind] | None,
+        Parameter(
+            negative="", help="Leave out showers without a deposit, or with values that cannot be."
+        ),
+    ] = None,
+    energy_range: Annotated[
+        str | None, Parameter(help="Keep showers of these incident energies: LOW:HIGH, GeV.")
+    ] = None,
     format: Annotated[  # noqa: A002
         FormatName | None, Parameter(help="Format of the new file.")
     ] = None,
-    points: Annotated[
-        int, Parameter(converter=whole, help="Points that stand for the area of a cell.")
-    ] = 400,
+    points: Annotated[int, Parameter(help="Points that stand for the area of a cell.")] = 400,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -66,36 +101,78 @@ def convert(
     """Convert to another format or readout: each cell's energy is spread evenly over its area.
 
     From voxels to cells energy is conserved; from coarse cells to fine voxels detail that was not
-    recorded is not recovered.
+    recorded is not recovered. Readouts of different stacks of plates cannot be converted.
     """
     from caloforge.detector import load_detector
-    from caloforge.showers import convert_file, open_showers
+    from caloforge.incident.spectrum import parse_range
+    from caloforge.showers import Cleaning, convert_file, open_showers
 
-    with open_showers(file, source_detector) as opened:
-        count = len(opened)
+    cleaning = Cleaning(
+        clip,
+        threshold,
+        tuple(drop or ()),
+        None if energy_range is None else parse_range(energy_range),
+    )
+    with open_showers(file, source_detector, particle) as opened:
+        count, known = len(opened), opened.particle
     with bar("converting", count, quiet=quiet or json) as progress:
-        path = convert_file(
+        made = convert_file(
             file,
             output,
-            detector=None if detector is None else load_detector(detector),
+            detector=None if detector is None else load_detector(detector, known or None),
             source_detector=source_detector,
+            particle=particle,
+            cleaning=cleaning,
             format=format,
             points=points,
             overwrite=overwrite,
             progress=progress,
         )
-    result = {"file": str(path), "showers": count}
-    show(result, f"{path}: {count:,} showers", as_json=json, quiet=quiet)
+    _show_conversion(made, as_json=json, quiet=quiet)
+
+
+@data.command(
+    help_epilogue="**Example:** caloforge data join dataset_2_1.h5 dataset_2_2.h5 -o dataset_2.h5"
+)
+def join(
+    file: Files,
+    /,
+    *,
+    output: Output,
+    detector: Readout = None,
+    particle: Particle = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Put several files of one sample together: all rows of the first, then of the second, ..."""
+    from caloforge.showers import convert_file, open_showers
+
+    with open_showers(file, detector, particle) as opened:
+        count = len(opened)
+    with bar("joining", count, quiet=quiet or json) as progress:
+        made = convert_file(
+            file,
+            output,
+            source_detector=detector,
+            particle=particle,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    _show_conversion(made, as_json=json, quiet=quiet)
 
 
 @data.command(help_epilogue="**Example:** caloforge data split geant4.h5 -o data.h5 --seed 1")
 def split(
-    file: Source,
+    file: Files,
+    /,
     *,
     output: Output,
     fractions: Annotated[
         tuple[float, float, float], Parameter(help="Shares of train, validation and test rows.")
     ] = (0.8, 0.1, 0.1),
+    detector: Readout = None,
+    particle: Particle = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -104,7 +181,15 @@ def split(
     """Say of each row whether it is for training, validation or testing, once and for all."""
     from caloforge.showers import split_file
 
-    counts = split_file(file, output, fractions=fractions, seed=seed, overwrite=overwrite)
+    counts = split_file(
+        file,
+        output,
+        detector=detector,
+        particle=particle,
+        fractions=fractions,
+        seed=seed,
+        overwrite=overwrite,
+    )
     text = ", ".join(f"{number:,} {name}" for name, number in counts.items())
     show({"file": output, "split": counts}, f"{output}: {text}", as_json=json, quiet=quiet)
 
@@ -133,8 +218,37 @@ def example(
     show({"file": output, "showers": count}, text, as_json=json, quiet=quiet)
 
 
+def _show_conversion(made: Conversion, *, as_json: bool, quiet: bool) -> None:
+    tally = made.tally
+    lines = [f"{made.path}: {tally.kept:,} showers"]
+    if tally.read > tally.kept:
+        lines.append(f"{tally.read - tally.kept:,} showers were left out")
+    if tally.cells:
+        lines.append(f"{tally.cells:,} deposits were set to zero, {tally.energy:,.4g} MeV in all")
+    if made.uncovered > _WORTH_SAYING:
+        lines.append(
+            f"{made.uncovered:.2%} of the energy lies at depths that the new readout does not "
+            "cover, and is lost"
+        )
+    if made.beside > _WORTH_SAYING:
+        lines.append(f"{made.beside:.2%} of the energy lies beside the new cells, in the overflow")
+    result = {
+        "file": str(made.path),
+        "showers": tally.kept,
+        "left_out": tally.read - tally.kept,
+        "cleared_deposits": tally.cells,
+        "cleared_energy": tally.energy,
+        "uncovered_fraction": made.uncovered,
+        "overflow_fraction": made.beside,
+    }
+    show(result, "\n".join(lines), as_json=as_json, quiet=quiet)
+
+
+_WORTH_SAYING = 1e-4
+
+
 def _table(report: FileReport) -> Table:
-    table = Table(title=report.path, show_header=False, title_justify="left", box=None)
+    table = Table(show_header=False, box=None)
     table.add_column(style="bold")
     table.add_column()
     low, mean, high = report.energy

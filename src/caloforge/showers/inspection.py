@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 
 from caloforge.detector import Detector
 from caloforge.showers.fields import BLOCK, OPTIONAL
+from caloforge.showers.opening import Paths
 from caloforge.showers.reading import ShowerFile
 from caloforge.units import MEV_PER_GEV
 
 __all__ = ["FileReport", "LayerReport", "inspect_file"]
 
 _ABSURD_RESPONSE = 2.0
+# The least sampling calorimeters see a hundredth of the energy; a factor of 1000 is far below. Only
+# what leaves a mere track may leave as little.
+_FAINT_RESPONSE = 0.003
+_TRACKS = {"mu-", "mu+"}
 
 
 @dataclass(frozen=True)
@@ -72,25 +77,28 @@ class FileReport:
 
 
 def inspect_file(
-    path: str | Path,
+    path: Paths,
     *,
     detector: str | Path | Detector | None = None,
+    particle: str | int | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> FileReport:
     """Look through a file of showers.
 
-    Memory is constant but for 16 bytes per shower. Showers with values that are not numbers,
-    infinite or negative are counted as problems and left out of the means.
+    Memory is constant but for 16 bytes per shower. Values that are not numbers, infinite or
+    negative are counted as problems; in the means deposits that are no numbers or infinite count as
+    zero, negative ones as they are, and showers without a positive incident energy are left out.
 
     Args:
-        path: HDF5 file in one of the formats.
+        path: HDF5 file in one of the formats, or several that hold one sample.
         detector: What its showers are recorded in, where the file does not say.
+        particle: What its showers are of, where the file does not say.
         progress: Called with the number of showers looked through so far.
 
     Raises:
         FileFormatError: The file is missing, damaged or not in a known format.
     """
-    with ShowerFile(path, detector) as file:
+    with ShowerFile(path, detector, particle) as file:
         look = _Look(file.detector)
         for start in range(0, len(file), BLOCK):
             look.add(file.raw(slice(start, start + BLOCK)))
@@ -113,6 +121,8 @@ class _Look:
         self.good = 0
         self.bad = {"not a number": 0, "infinite": 0, "negative": 0}
         self.empty = 0
+        self.negative = 0
+        self.lowest = 0.0
 
     def add(self, arrays: dict[str, NDArray[np.number]]) -> None:
         energy, deposits = arrays["energy"], arrays["deposits"]
@@ -127,15 +137,18 @@ class _Look:
         }
         for kind, rows in marks.items():
             self.bad[kind] += int(rows.sum())
-        good = ~np.logical_or.reduce(list(marks.values()))
-        energy, deposits = energy[good].astype(np.float64), deposits[good]
+        self.negative += int((deposits < 0).sum())
+        good = np.isfinite(energy) & (energy > 0)
+        energy, deposits = energy[good].astype(np.float64), _finite(deposits[good])
+        self.lowest = min(self.lowest, float(deposits.min(initial=0)))
         layers = self.detector.layer_sums(deposits)
         total = layers.sum(axis=1)
         self.good += len(energy)
         self.empty += int((total == 0).sum())
         self.energies.append(np.asarray(energy, np.float64))
         self.responses.append(np.asarray(total / (MEV_PER_GEV * energy), np.float64))
-        self.fraction += (layers / np.maximum(total, 1e-30)[:, None]).sum(axis=0)
+        full = total > 0
+        self.fraction += (layers[full] / total[full, None]).sum(axis=0)
         starts = [part.start for part in self.detector.slices]
         self.occupied += np.add.reduceat((deposits > 0).sum(axis=0), starts)
         if len(deposits):
@@ -143,7 +156,7 @@ class _Look:
             self.maximum = np.maximum(self.maximum, peak)
         if "overflow" in arrays:
             self.has_overflow = True
-            self.overflow += arrays["overflow"][good].sum(axis=0)
+            self.overflow += _finite(arrays["overflow"][good]).sum(axis=0)
 
     def report(self, file: ShowerFile) -> FileReport:
         energy, response = np.concatenate(self.energies or [np.empty(0)]), np.empty(0)
@@ -179,22 +192,35 @@ class _Look:
         self, file: ShowerFile, energy: NDArray[np.float64], response: NDArray[np.float64]
     ) -> list[str]:
         found = [f"{n} showers have values that are {kind}" for kind, n in self.bad.items() if n]
+        if self.negative:
+            share = self.negative / max(1, len(file) * self.detector.n_cells)
+            found.append(
+                f"{share:.2g} of the deposits are negative, down to {self.lowest:.3g} MeV: "
+                "'caloforge data convert --clip' sets them to zero"
+            )
         if not len(file):
             found.append("there are no showers")
         if self.empty:
             found.append(f"{self.empty} showers have no energy at all")
+        units = f"are deposits in MeV and incident energies in {_unit(file)}?"
         absurd = int((response > _ABSURD_RESPONSE).sum())
         if absurd:
             found.append(
                 f"{absurd} showers have over {_ABSURD_RESPONSE:g} times their incident energy: "
-                "are energies in GeV and deposits in MeV?"
+                f"{units}"
+            )
+        middle = float(np.median(response)) if len(response) else 1.0
+        if 0 < middle < _FAINT_RESPONSE and file.particle not in _TRACKS:
+            found.append(
+                f"half of the showers have less than {middle:.2g} of their incident energy, far "
+                f"less than any calorimeter sees: {units}"
             )
         order = np.lexsort((energy, response))
         twins = int(
             (
                 (np.diff(response[order]) == 0)
                 & (np.diff(energy[order]) == 0)
-                & (response[order][1:] > 0)
+                & (response[order][1:] != 0)
             ).sum()
         )
         if twins:
@@ -202,6 +228,15 @@ class _Look:
         if not file.particle:
             found.append("the file does not say which particle it is")
         return found
+
+
+def _unit(file: ShowerFile) -> str:
+    return "GeV" if file.format.energy_in_gev == 1 else "MeV"
+
+
+def _finite(values: NDArray[np.number]) -> NDArray[np.number]:
+    """The same with zeros in place of what is no number or infinite."""
+    return np.where(np.isfinite(values), values, 0)
 
 
 def _three(values: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -1,10 +1,10 @@
-"""Reading files of showers: whole, in part or block by block."""
+"""Reading files of showers: in part or block by block."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,7 +37,7 @@ from caloforge.showers.opening import (
     reading,
 )
 
-__all__ = ["ShowerFile", "open_showers", "read_part", "read_parts", "read_showers"]
+__all__ = ["Rows", "ShowerFile"]
 
 _BLOCK_BYTES = 1 << 24  # of deposits that are read at a time where only some rows are kept
 
@@ -178,12 +178,48 @@ class ShowerFile:
             ShowersError: A value is negative, infinite or not a number.
             FileFormatError: The file is damaged.
         """
-        arrays = self.raw(slice(start, stop))
+        first, last, _ = slice(start, stop).indices(len(self))
+        found = [
+            self.checked(self.raw(slice(*rows)), rows[0])
+            for rows in self.spans(max(1, last - first), first, last)
+        ]
+        return found[0] if len(found) == 1 else Showers.concatenate(found)
+
+    def spans(
+        self, size: int = BLOCK, start: int = 0, stop: int | None = None
+    ) -> Iterator[tuple[int, int]]:
+        """First row of each block and the one behind its last; no block is of two files.
+
+        Args:
+            size: Rows of a block at most.
+            start: The first row.
+            stop: The row behind the last; None for all.
+
+        Yields:
+            At least one block: no rows are one that is empty.
+        """
+        stop = len(self) if stop is None else stop
+        if start >= stop:
+            yield start, start
+        while start < stop:
+            part = next(part for part in self._parts if start < part.first + part.count)
+            end = min(start + size, stop, part.first + part.count)
+            yield start, end
+            start = end
+
+    def checked(self, arrays: dict[str, NDArray[np.number]], start: int) -> Showers:
+        """Showers of what :meth:`raw` gave, from row ``start`` on.
+
+        Raises:
+            ShowersError: A value is negative, infinite or not a number.
+        """
         try:
             return Showers(self.detector, particle=self.particle, **arrays)  # type: ignore[arg-type]
         except CaloforgeError as error:
             part = next(part for part in reversed(self._parts) if part.first <= start)
             msg = f"file {part.path}, rows from {start - part.first}: {error}"
+            if (arrays["deposits"] < 0).any():
+                msg += " ('caloforge data convert --clip' sets negative deposits to zero)"
             raise type(error)(msg) from None
 
     def read_rows(self, rows: Rows) -> Showers:
@@ -234,8 +270,8 @@ class ShowerFile:
 
     def blocks(self, size: int = BLOCK) -> Iterator[Showers]:
         """All showers, ``size`` at a time."""
-        for start in range(0, max(1, len(self)), size):  # no showers are one empty block
-            yield self.read(start, start + size)
+        for start, stop in self.spans(size):
+            yield self.read(start, stop)
 
     def rows_of(self, split: Split) -> NDArray[np.bool_]:
         """Which rows belong to a part of the data: shape (N,).
@@ -354,86 +390,3 @@ class ShowerFile:
             )
             raise FileFormatError(msg)
         return np.concatenate(known) if known else None
-
-
-def open_showers(
-    path: Paths,
-    detector: str | Path | Detector | None = None,
-    particle: str | int | None = None,
-) -> ShowerFile:
-    """Open a file of showers to read it block by block; see :class:`ShowerFile`."""
-    return ShowerFile(path, detector, particle)
-
-
-def read_showers(
-    path: Paths,
-    *,
-    detector: str | Path | Detector | None = None,
-    particle: str | int | None = None,
-    split: Split | None = None,
-    rows: slice | None = None,
-) -> Showers:
-    """Read showers from a file.
-
-    Args:
-        path: HDF5 file in one of the formats, or several: a list, or a name with ``*``.
-        detector: What its showers are recorded in, where the file does not say.
-        particle: What its showers are of, where the file does not say.
-        split: Only the rows of this part of the data.
-        rows: Only these rows (of the file, before ``split`` is looked at).
-
-    Raises:
-        FileFormatError: The file is missing, damaged or not in a known format.
-        ShowersError: A value is negative, infinite or not a number.
-        DetectorError: The detector is not known.
-    """
-    with ShowerFile(path, detector, particle) as file:
-        start, stop, step = (rows or slice(None)).indices(len(file))
-        if step != 1:
-            msg = f"rows: has step {step}, must be 1"
-            raise FileFormatError(msg)
-        chosen = np.arange(start, max(start, stop))
-        return file.read_rows(chosen if split is None else chosen[file.rows_of(split)[chosen]])
-
-
-def read_part(
-    path: Paths,
-    split: Split,
-    particle: str,
-    detector: str | Path | Detector | None = None,
-) -> Showers:
-    """Read the train, validation or test rows of a file of one particle; see :func:`read_parts`."""
-    return read_parts(path, [split], particle, detector)[0]
-
-
-def read_parts(
-    path: Paths,
-    splits: Sequence[Split],
-    particle: str,
-    detector: str | Path | Detector | None = None,
-) -> list[Showers]:
-    """Read several parts of a file of one particle in one pass, and no other rows.
-
-    Args:
-        path: HDF5 file in one of the formats, or several: a list, or a name with ``*``.
-        splits: Which rows: train, validation or test.
-        particle: PDG name that the file must have, if it has any; the showers get it.
-        detector: What its showers are recorded in, where the file does not say.
-
-    Returns:
-        The showers of each part.
-
-    Raises:
-        FileFormatError: The file is wrong or has no rows in one of the parts.
-        ShowersError: A value is negative, infinite or not a number.
-        ParticleError: The showers are of another particle.
-    """
-    with ShowerFile(path, detector, particle) as file:
-        masks = [file.rows_of(split) for split in splits]
-        for split, mask in zip(splits, masks, strict=True):
-            if not mask.any():
-                msg = (
-                    f"file {file.path}: has no {split} rows; split it first (caloforge data split)"
-                )
-                raise FileFormatError(msg)
-        return [replace(showers, particle=particle) for showers in file.read_parts(masks)]

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from caloforge.atomic import check_new, replacing
+from caloforge.detector import Detector
 from caloforge.errors import CaloforgeError, FileFormatError
 from caloforge.random import Purpose, stream
 from caloforge.showers.fields import BLOCK
+from caloforge.showers.opening import Paths
 from caloforge.showers.reading import ShowerFile
 from caloforge.showers.writing import ShowerSink
 
@@ -17,9 +19,11 @@ __all__ = ["split_file"]
 
 
 def split_file(
-    source: str | Path,
+    source: Paths,
     target: str | Path,
     *,
+    detector: str | Path | Detector | None = None,
+    particle: str | int | None = None,
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
     overwrite: bool = False,
@@ -27,8 +31,10 @@ def split_file(
     """Copy a file of showers and say of each row which part it belongs to.
 
     Args:
-        source: File to read; must not be split yet.
+        source: File to read, or several, which become one; must not be split yet.
         target: File to make.
+        detector: What its showers are recorded in, where the file does not say.
+        particle: What its showers are of, where the file does not say.
         fractions: Shares of train, validation and test rows; must sum to one.
         seed: Seed of the choice; a row's part depends on the seed and its index, not on how many
             rows follow.
@@ -46,9 +52,9 @@ def split_file(
         msg = f"fractions: got {fractions}, must not be negative and sum to 1"
         raise CaloforgeError(msg)
     check_new(target, overwrite=overwrite)
-    with ShowerFile(source) as file:
+    with ShowerFile(source, detector, particle) as file:
         if file.split is not None:
-            msg = f"file {source}: is split already; a row's part must not change"
+            msg = f"file {file.path}: is split already; a row's part must not change"
             raise FileFormatError(msg)
         # Drawn row by row from one stream, so rows that are added later do not move the others.
         u = stream(seed, Purpose.SPLIT).random(len(file))
