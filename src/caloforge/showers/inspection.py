@@ -234,9 +234,10 @@ def _unit(file: ShowerFile) -> str:
     return "GeV" if file.format.energy_in_gev == 1 else "MeV"
 
 
-def _finite(values: NDArray[np.number]) -> NDArray[np.number]:
+def _finite(values: NDArray[np.number]) -> NDArray[np.floating]:
     """The same with zeros in place of what is no number or infinite."""
-    return np.where(np.isfinite(values), values, 0)
+    found: NDArray[np.floating] = np.where(np.isfinite(values), values, 0)
+    return found
 
 
 def _three(values: NDArray[np.float64]) -> tuple[float, float, float]:

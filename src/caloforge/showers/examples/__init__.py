@@ -12,7 +12,7 @@ from pathlib import Path
 from caloforge.errors import ParticleError
 from caloforge.particles import particle_name
 from caloforge.showers.container import Showers
-from caloforge.showers.reading import read_showers
+from caloforge.showers.samples import read_showers
 
 __all__ = ["EXAMPLES", "example_file", "example_showers"]
 
