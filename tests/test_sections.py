@@ -11,29 +11,18 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from caloforge.detector import load_detector
 from caloforge.evaluation import SECTIONS, evaluate, leaderboard, read_evaluation
 from caloforge.evaluation.distances import coverage
-from caloforge.evaluation.distances.histograms import bin_edges, fill
-from caloforge.evaluation.estimate import Estimate
 from caloforge.evaluation.features import calochallenge, observables
 from caloforge.evaluation.features.studied import StudiedShowers, once
 from caloforge.evaluation.plain import plain
-from caloforge.evaluation.results import Headline
-from caloforge.evaluation.sections.pair import Finding, Pair, Section
-from caloforge.evaluation.shown import (
-    HistogramPanel,
-    MatrixPanel,
-    PointsPanel,
-    Row,
-    Series,
-    Table,
-)
+from caloforge.evaluation.sections.pair import Pair, Section
 from caloforge.showers import Showers
 from caloforge.web.figures import draw
 from caloforge.web.report import write_report
+from toys.hottest import hottest_section
 
 CALOGAN = load_detector("calogan")
 
@@ -43,70 +32,6 @@ def made_up(count: int, seed: int, *, hot: float = 1.0) -> Showers:
     energy = rng.uniform(1, 100, count)
     shares = rng.dirichlet(np.full(CALOGAN.n_cells, 0.1), count)
     return Showers(CALOGAN, energy, (1e3 * hot * energy[:, None] * shares).astype(np.float32), "e+")
-
-
-# A section as somebody would add it: one file, and in SECTIONS one line.
-
-
-def hottest_cell(showers: Showers) -> NDArray[np.float32]:
-    """Deposit in the hottest cell: shape (N,), MeV."""
-    return np.asarray(showers.deposits.max(axis=1))
-
-
-def hottest_section(pair: Pair) -> Finding:
-    """The hottest cell: how far its mean is from the reference."""
-    first, second = (once(sample, hottest_cell) for sample in (pair.reference, pair.showers))
-    edges = bin_edges(first.astype(np.float64))
-    error = float(first.std() / first.mean() / len(first) ** 0.5)
-    shift = Estimate(float(second.mean() / first.mean()) - 1, error)
-    means = [Series((50.0,), (Estimate(float(each.mean()), 1.0),)) for each in (first, second)]
-    return Finding(
-        details={"shift": shift, "largest": second.max(), "undefined": float("nan")},
-        headlines=(Headline.of("hottest", "shift of the hottest cell", shift, "lower"),),
-        warnings=("the hottest cell is very hot",) if second.max() > 1e5 else (),
-        panels=(
-            HistogramPanel(
-                figure="hottest",
-                about="The hottest cell.",
-                label="hottest cell / MeV",
-                reference=fill(first.astype(np.float64), edges),
-                showers=fill(second.astype(np.float64), edges),
-                distance=0.25,
-            ),
-            PointsPanel(
-                figure="hottest-mean",
-                about="The hottest cell against energy.",
-                label="GeV",
-                title="MeV",
-                reference=means[0],
-                showers=means[1],
-            ),
-            MatrixPanel(
-                figure="hottest-matrix",
-                about="Nothing much",
-                label="cell",
-                reference=np.eye(3),
-                showers=np.eye(3)[::-1],
-            ),
-        ),
-        tables=(
-            Table(
-                title="Hottest cells",
-                columns=("quantile", "MeV"),
-                rows=(Row("median", (f"{np.median(second):.1f}",)),),
-            ),
-            Table(
-                title="Every quantile",
-                columns=("quantile", "distance", "remark"),
-                rows=(Row("low", (Estimate(1.0, 0.1), "<low>")), Row("high", (abs_of(shift), "h"))),
-                things="quantiles",
-            ),
-        ),
-    )
-
-
-def abs_of(found: Estimate) -> Estimate:
-    return Estimate(abs(found.value), found.error)
 
 
 @pytest.fixture

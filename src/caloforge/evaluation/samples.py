@@ -78,7 +78,7 @@ def load_sample(source: Showers | str | Path, name: str | None = None) -> Sample
         ShowersError: A value is negative, infinite or not a number.
     """
     if isinstance(source, Showers):
-        return Sample(name or "showers", source, _info(_about_showers(source), source, "all"))
+        return Sample(name or "showers", source, _info(_about(source), source, "all"))
     path = Path(source)
     with ShowerFile(path) as file:
         showers = file.read_rows(slice(None))
@@ -141,7 +141,7 @@ def _divide_showers(showers: Showers, seed: int, rows: Split | None) -> _Divided
         msg = f"rows: got {rows!r}, but showers in memory are not split; give those to compare with"
         raise ShowersError(msg)
     parts = [showers[mask] for mask in _halves(len(showers), seed)]
-    return _about_showers(showers), _HALVES, parts
+    return _about(showers), _HALVES, parts
 
 
 _HALVES = ("half, at random", "the other half")
@@ -179,30 +179,23 @@ def name_particle(
     return reference, [item if item.showers.particle else item.of(particle) for item in samples]
 
 
-def _about(file: ShowerFile) -> SampleInfo:
+def _about(source: ShowerFile | Showers) -> SampleInfo:
+    """Where showers are from; which of them and how many is yet to be said."""
+    file, sha256, run = IN_MEMORY, "", {}
+    if isinstance(source, Showers):
+        sha256 = hashlib.sha256(np.ascontiguousarray(source.deposits).data).hexdigest()
+    else:
+        file, sha256, run = source.path.name, file_sha256(source.path), source.run
     return SampleInfo(
-        file=file.path.name,
-        sha256=file_sha256(file.path),
+        file=file,
+        sha256=sha256,
         showers=0,
-        available=len(file),
+        available=len(source),
         rows="",
-        particle=file.particle,
-        detector=file.detector.name,
+        particle=source.particle,
+        detector=source.detector.name,
         energy=(0.0, 0.0),
-        run=file.run,
-    )
-
-
-def _about_showers(showers: Showers) -> SampleInfo:
-    return SampleInfo(
-        file=IN_MEMORY,
-        sha256=hashlib.sha256(np.ascontiguousarray(showers.deposits).data).hexdigest(),
-        showers=0,
-        available=len(showers),
-        rows="",
-        particle=showers.particle,
-        detector=showers.detector.name,
-        energy=(0.0, 0.0),
+        run=run,
     )
 
 

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from caloforge.errors import CaloforgeError, ShowersError
 from caloforge.evaluation.estimate import Estimate
-from caloforge.evaluation.features.blocks import above, row_blocks
+from caloforge.evaluation.features.blocks import above, vectors
 from caloforge.showers import Showers
 
 __all__ = ["ManifoldScores", "log_cells", "nearest", "prdc"]
@@ -87,14 +87,16 @@ def log_cells(
     Returns:
         Shape (M, n_cells).
     """
-    if chosen is None:
-        chosen = np.arange(len(showers))
-    found = np.empty((len(chosen), showers.detector.n_cells), np.float32)
-    for rows in row_blocks(showers, len(chosen)):
-        cells = above(showers.deposits[chosen[rows]], threshold)
+
+    def logarithms(
+        deposits: NDArray[np.float32],
+        energy: FloatArray,  # noqa: ARG001
+    ) -> FloatArray:
+        cells = above(deposits, threshold)
         cells[cells == 0] = _EMPTY
-        found[rows] = np.log10(cells)
-    return found
+        return np.log10(cells)
+
+    return vectors(showers, logarithms, chosen)
 
 
 def prdc(

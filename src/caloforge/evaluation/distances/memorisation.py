@@ -39,7 +39,7 @@ from caloforge.evaluation.distances.single import (
     kolmogorov_smirnov,
 )
 from caloforge.evaluation.estimate import Estimate
-from caloforge.evaluation.features.blocks import row_blocks
+from caloforge.evaluation.features.blocks import vectors
 from caloforge.showers import Showers
 from caloforge.units import MEV_PER_GEV
 
@@ -172,13 +172,11 @@ def scaled_cells(showers: Showers, chosen: Rows | None = None) -> Cells:
     Returns:
         Shape (M, n_cells).
     """
-    if chosen is None:
-        chosen = np.arange(len(showers))
-    found = np.empty((len(chosen), showers.detector.n_cells), np.float32)
-    for rows in row_blocks(showers, len(chosen)):
-        at = chosen[rows]
-        found[rows] = np.sqrt(showers.deposits[at] / (MEV_PER_GEV * showers.energy[at, None]))
-    return found
+
+    def roots(deposits: Cells, energy: FloatArray) -> FloatArray:
+        return np.sqrt(deposits / (MEV_PER_GEV * energy[:, None]))
+
+    return vectors(showers, roots, chosen)
 
 
 def memorisation(
