@@ -44,7 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "speed": {"runtime", "fullsim", "incident", "showers", "detector"},
     "training": {"evaluation", "runtime", "models", "preprocess", "showers", "detector"},
     "export": {"training", "evaluation", "runtime", "models", "incident", "showers", "detector"},
-    "web": {"evaluation", "runtime", "showers", "detector"},
+    "web": {"speed", "evaluation", "runtime", "showers", "detector"},
     "cli": {"web", "export", "speed", "training", "evaluation", "runtime", "models", "fullsim"}
     | {"incident", "showers", "detector"},
 }

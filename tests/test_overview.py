@@ -14,7 +14,7 @@ from caloforge.detector import Detector, load_detector
 from caloforge.errors import OutputError, ShowersError
 from caloforge.evaluation.summary.summary import Summary, SummaryBuilder
 from caloforge.showers import Showers
-from caloforge.web.overview import RunInfo, write_overview
+from caloforge.web.overview import Beside, RunInfo, write_overview
 
 RUN = RunInfo(
     "calogan-eplus",
@@ -22,8 +22,8 @@ RUN = RunInfo(
     seed=1,
     command="caloforge generate calogan-eplus -n 400",
     seconds_per_shower=1e-4,
+    processes=2,
     machine="a laptop",
-    geant4_seconds_per_shower=1.2,
 )
 
 
@@ -41,7 +41,8 @@ def summarise(showers: Showers) -> Summary:
 
 
 def written(path: Path, showers: Showers, reference: Summary | None, run: RunInfo = RUN) -> str:
-    write_overview(path, summarise(showers), showers[:1], run, reference=reference)
+    beside = None if reference is None else Beside(reference)
+    write_overview(path, summarise(showers), showers[:3], run, beside=beside)
     return path.read_text("utf-8")
 
 
@@ -71,10 +72,53 @@ def test_content_is_about_the_showers(tmp_path: Path) -> None:
     assert len(data["showers"]["image"]) == 504
     assert len(data["fractions"]) == 3
     assert data["response"]["edges"][0] <= 0.99 <= data["response"]["edges"][-1]
-    event = data["event"]
-    assert event["energy"] == pytest.approx(showers.energy[0])
-    assert sum(event["deposits"]) == pytest.approx(showers.total_energy[0], rel=1e-3)
-    assert event["deposits"] == sorted(event["deposits"], reverse=True)
+    assert len(data["events"]) == 3
+    for i, event in enumerate(data["events"]):
+        assert event["energy"] == pytest.approx(showers.energy[i], rel=1e-4)
+        assert sum(event["deposits"]) == pytest.approx(showers.total_energy[i], rel=5e-3)
+        assert event["deposits"] == sorted(event["deposits"], reverse=True)
+    assert data["reference_events"] == []
+
+
+def test_profiles_spectra_and_time_of_geant4_are_in_it(tmp_path: Path) -> None:
+    showers = make_showers(load_detector("calogan"))
+    data = content(written(tmp_path / "showers.html", showers, summarise(showers)))
+    kinds = [(item["kind"], item["layer"]) for item in data["profiles"]]
+    assert kinds == [("depth", None), *((k, i) for i in range(3) for k in ("x", "y"))]
+    for item in (*data["profiles"], *data["spectra"]):
+        assert item["reference"] == item["showers"]
+        assert len(item["edges"]) == len(item["showers"]["density"]) + 1
+    assert [item["layer"] for item in data["spectra"]] == [0, 1, 2]
+    assert 0.05 < data["geant4"]["seconds"] < 5
+    assert "FTFP_BERT" in data["geant4"]["physics"]
+    other = make_showers(load_detector("calochallenge-ds1-photons"))
+    data = content(written(tmp_path / "showers.html", other, None))
+    assert data["geant4"] is None  # it was not measured in that detector
+    assert data["profiles"][0]["kind"] == "layer"
+
+
+def test_events_of_what_it_is_beside_are_shown_too(tmp_path: Path) -> None:
+    showers, path = make_showers(load_detector("calogan")), tmp_path / "showers.html"
+    beside = Beside(summarise(showers), showers[5:7], "a.h5", "400 showers of a.h5")
+    write_overview(path, summarise(showers), showers[:3], RUN, beside=beside)
+    data = content(path.read_text("utf-8"))
+    assert [len(data["events"]), len(data["reference_events"])] == [3, 2]
+    assert (data["reference"]["name"], data["reference"]["about"]) == ("a.h5", beside.about)
+    assert data["notes"] == []
+
+
+def test_every_control_has_a_name_and_every_id_is_there_once(tmp_path: Path) -> None:
+    page = written(tmp_path / "showers.html", make_showers(load_detector("calogan")), None)
+    page = page[: page.index('<script type="application/json"')]
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    for attribute in ("for", "aria-labelledby", "aria-describedby"):
+        for name in re.findall(rf'\b{attribute}="([^"]+)"', page):
+            assert name in ids, f"{attribute}={name}"
+    for attributes, text in re.findall(r"<button\b([^>]*)>([^<]*)<", page):
+        assert "aria-label" in attributes or len(text) > 1
+    for name in re.findall(r'<input\b[^>]*\bid="([^"]+)"', page):
+        assert f'for="{name}"' in page
 
 
 def test_page_says_what_cannot_be_compared(tmp_path: Path) -> None:
@@ -104,11 +148,12 @@ def test_bad_input_is_refused(tmp_path: Path) -> None:
     showers, path = make_showers(detector), tmp_path / "showers.html"
     with pytest.raises(ShowersError, match="no showers"):
         write_overview(path, SummaryBuilder(detector).result(), showers[:1], RUN)
-    with pytest.raises(ShowersError, match="one shower"):
-        write_overview(path, summarise(showers), showers[:2], RUN)
+    with pytest.raises(ShowersError, match="must be showers in 'calogan'"):
+        write_overview(path, summarise(showers), showers[:0], RUN)
     other = make_showers(load_detector("lar-voxels"))
-    with pytest.raises(ShowersError, match="lar-voxels"):
-        write_overview(path, summarise(showers), showers[:1], RUN, reference=summarise(other))
+    for beside in (Beside(summarise(other)), Beside(summarise(showers), other[:1])):
+        with pytest.raises(ShowersError, match="lar-voxels"):
+            write_overview(path, summarise(showers), showers[:1], RUN, beside=beside)
     with pytest.raises(OutputError, match="no folder"):
         write_overview(tmp_path / "no" / "x.html", summarise(showers), showers[:1], RUN)
     assert not path.exists()

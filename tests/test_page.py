@@ -67,7 +67,7 @@ def test_of_a_generator(cli: Cli, artefact: Path, tmp_path: Path) -> None:
     assert one["reference"]["count"] == 300
     # Who only looks at the file has not made it: there is no time, and no machine.
     assert (other["run"]["seconds_per_shower"], other["run"]["machine"]) == (None, "")
-    for key in ("particle", "detector", "showers", "reference", "response", "event"):
+    for key in ("particle", "detector", "showers", "reference", "response", "events"):
         assert one[key] == other[key]
 
 
@@ -109,6 +109,38 @@ def test_shipped_reference(tmp_path: Path) -> None:
     command = "caloforge generate --particle gamma --energy 1:100 -n 20 --seed 1"
     assert found["run"]["command"] == command
     assert found["reference"]["count"] > 1000
+    assert found["profiles"][0]["reference"] is not None
+    # Geant4 showers of about the same energies are drawn beside those of the generator.
+    energies = [[item["energy"] for item in found[key]] for key in ("events", "reference_events")]
+    assert energies[0] == sorted(energies[0])
+    assert energies[1] == pytest.approx(energies[0], rel=0.1)
+
+
+def test_of_two_files(tmp_path: Path) -> None:
+    one, two, page = tmp_path / "one.h5", tmp_path / "two.h5", tmp_path / "page.html"
+    caloforge.write(one, showers(30))
+    caloforge.write(two, showers(300))
+    write_page(page, one, beside=two)
+    found = content(page)
+    assert found["run"]["generator"] == "one.h5"
+    assert (found["reference"]["name"], found["reference"]["count"]) == ("two.h5", 300)
+    assert len(found["events"]) == len(found["reference_events"]) == 5
+    caloforge.write(two, showers(5)[:2], overwrite=True)
+    write_page(page, one, beside=two)
+    assert len(content(page)["reference_events"]) == 2
+    caloforge.write(two, caloforge.example("gamma"), overwrite=True)
+    with pytest.raises(ShowersError, match="of particle 'gamma', must be 'e\\+'"):
+        write_page(page, one, beside=two)
+
+
+def test_all_showers_of_one_energy(tmp_path: Path) -> None:
+    path, page = tmp_path / "out.h5", tmp_path / "page.html"
+    caloforge.generate(path, particle="e+", energy="50", count=20, seed=1)
+    write_page(page, path)
+    found = content(page)
+    assert [item["energy"] for item in found["events"]] == [50.0] * 5
+    assert len({json.dumps(item["deposits"]) for item in found["events"]}) == 5
+    assert len({json.dumps(item["deposits"]) for item in found["reference_events"]}) == 5
 
 
 def test_of_any_file(tmp_path: Path) -> None:

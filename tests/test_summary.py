@@ -26,7 +26,6 @@ from caloforge.evaluation.summary.summary import (
     Summary,
     SummaryBuilder,
 )
-from caloforge.evaluation.summary.timing import Timing
 from caloforge.showers import Showers
 
 SMALL = Detector(
@@ -175,21 +174,10 @@ def test_json_round_trip() -> None:
     assert again.particle == "e+"
     assert_same(again, summary, rtol=2e-3)
     assert write_summary(again) == text
-    assert again.timing is None
-
-
-def test_timing_is_kept_and_follows_the_energies() -> None:
-    timing = Timing((1.0, 10.0, 100.0), (0.02, 0.2, 2.0), "one core of a machine")
-    summary = replace(summarise(make_showers(100)), timing=timing)
-    again = read_summary(write_summary(summary), "summary")
-    assert again.timing == timing
-    assert timing.mean(np.array([5.0, 50.0]), np.array([1, 3])) == pytest.approx(0.02 * 38.75)
-    assert timing.mean(np.array([5.0, 500.0]), np.array([1, 3])) is None
-    assert timing.mean(np.array([]), np.array([])) is None
 
 
 def test_the_first_version_stays_readable() -> None:
-    """What was shipped before had neither profiles nor spectra nor a time of Geant4."""
+    """What was shipped before had neither profiles nor spectra."""
     summary = summarise(make_showers(200))
     old = json.loads(write_summary(summary))
     old["format"] = "caloforge-summary-1"
@@ -230,13 +218,6 @@ def test_json_of_the_calogan_detector_is_small() -> None:
         (lambda content: content["slices"][0]["shares"].pop(), "shares"),
         (lambda content: content["slices"][0]["shares"][1].update(first=2), "shares.1"),
         (lambda content: content["slices"][0]["cells"][0]["deviations"].pop(), "cells.0"),
-        (lambda content: content.update(timing={"energies": [1], "seconds": []}), "timing"),
-        (
-            lambda content: content.update(
-                timing={"energies": [2, 1], "seconds": [1, 2], "machine": ""}
-            ),
-            "timing",
-        ),
     ],
 )
 def test_malformed_json_is_refused(change: Callable[[dict[str, Any]], object], word: str) -> None:

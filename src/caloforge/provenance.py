@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["command_line", "file_sha256", "machine", "versions"]
+__all__ = ["command_line", "file_sha256", "machine", "processor", "versions"]
 
 Option = str | float | tuple[str | float, ...] | None
 
@@ -24,6 +24,16 @@ def file_sha256(path: Path) -> str:
 def machine() -> str:
     """The machine that this runs on: cores, processor, operating system."""
     return f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
+
+
+def processor() -> str:
+    """The processor that this runs on, as its maker calls it where the system tells."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text("utf-8", "replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:

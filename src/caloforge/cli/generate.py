@@ -95,6 +95,7 @@ def _generate(
 
         check_folder(Path(page))  # before the work, not after it
     beam = Beam.parse(spread, theta, phi)
+    processes = (os.cpu_count() or 1) if workers is None else workers
     start = time.perf_counter()
     with bar(f"{particle} showers", count, quiet=quiet or json) as progress:
         path = runtime.generate(
@@ -107,7 +108,7 @@ def _generate(
             beam=None if beam == Beam() else beam,
             detector=None if detector is None else load_detector(detector),
             format=format,
-            workers=(os.cpu_count() or 1) if workers is None else workers,
+            workers=processes,
             batch=batch,
             extrapolate=extrapolate,
             conserve_energy=conserve_energy,
@@ -120,7 +121,9 @@ def _generate(
         from caloforge.web.page import write_page
 
         with bar("page", count, quiet=quiet or json) as progress:
-            write_page(page, path, seconds=seconds, progress=progress)
+            # Of a run that went on it is not known how long all of it took.
+            took = None if resume else seconds
+            write_page(page, path, seconds=took, processes=processes, progress=progress)
     result = {"file": str(path), "showers": count, "seconds": seconds, "page": page}
     text = f"{path}: {count:,} showers in {seconds:.1f} s ({count / seconds:,.0f} per second)"
     if page is not None:

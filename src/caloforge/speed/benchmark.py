@@ -36,7 +36,7 @@ from caloforge.fullsim.data import import_calzone, require_data
 from caloforge.incident.gun import Gun
 from caloforge.incident.spectrum import Spectrum
 from caloforge.particles import particle_name
-from caloforge.provenance import versions
+from caloforge.provenance import processor, versions
 from caloforge.random import check_seed
 from caloforge.runtime import Card, find_artefact, load_card
 from caloforge.runtime.kinds import find_kind
@@ -332,21 +332,12 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 def _machine() -> dict[str, str]:
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": str(os.cpu_count()),
         "system": f"{platform.system()} {platform.machine()}",
         **versions(("numpy", "onnxruntime")),
         "caloforge": __version__,
     }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text("utf-8", "replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _cell(timing: Timing) -> tuple[float, float]:

@@ -102,23 +102,25 @@ function makeColourScales(samples) {
   };
 }
 
-/** One image: cells true to scale, x to the right and y upwards. */
+/** One image: cells true to scale, x to the right and y upwards, both in mm. */
 function drawImage(layer, colours, width, zoom, label) {
-  const roomy = width > 180;
-  const [left, bottom] = roomy ? [38, 34] : [0, 0];
-  const side = width - left - 2;
+  const [left, top, bottom] = [38, 20, 36];
+  const side = width - left - 3;
   const reach = layerReach(layer) / zoom;
   // Slanted edges would let the page shine through between voxels.
   const outline = (colour) => (isCells(layer) ? "" : `stroke="${colour}" stroke-width="${(0.8 * reach) / side}"`);
-  const x = makeScale(-reach, reach, left, left + side, { count: 4 });
-  const y = makeScale(-reach, reach, side, 0, { count: 4 });
+  const count = side > 190 ? 4 : 2;
+  const x = makeScale(-reach, reach, left, left + side, { count });
+  const y = makeScale(-reach, reach, top + side, top, { count });
   const cells = colours.map((colour, i) =>
     (colour === "none" ? "" : `<path data-cell="${i}" fill="${colour}" ${outline(colour)} d="${cellPath(layer, i)}"/>`));
-  const frame = `<rect class="axis" x="${left}" y="0" width="${side}" height="${side}"/>`;
-  const axes = roomy ? drawXAxis(x, side, left, left + side, "x / mm") + y.ticks.map((tick) =>
-    `<text x="${left - 5}" y="${y(tick.value) + 4}" text-anchor="end">${tick.label}</text>`).join("") : "";
-  return `<svg width="${width}" height="${side + bottom + 4}" role="img" aria-label="${label}">${axes}` +
-    `<svg x="${left}" y="0" width="${side}" height="${side}" style="overflow:hidden" ` +
+  const frame = `<rect class="axis" x="${left}" y="${top}" width="${side}" height="${side}"/>`;
+  const axes = drawXAxis(x, top + side, left, left + side, "x / mm") + y.ticks.map((tick) =>
+    `<line class="axis" x1="${left - 4}" x2="${left}" y1="${y(tick.value)}" y2="${y(tick.value)}"/>` +
+    `<text x="${left - 6}" y="${y(tick.value) + 4}" text-anchor="end">${tick.label}</text>`).join("") +
+    `<text x="0" y="${top - 8}">y / mm</text>`;
+  return `<svg width="${width}" height="${top + side + bottom + 4}" role="img" aria-label="${label}">${axes}` +
+    `<svg x="${left}" y="${top}" width="${side}" height="${side}" style="overflow:hidden" ` +
     `viewBox="${-reach} ${-reach} ${2 * reach} ${2 * reach}">` +
     `<g class="cells" fill-rule="evenodd" ${isCells(layer) ? 'shape-rendering="crispEdges"' : ""}>` +
     `${cells.join("")}</g></svg>${frame}</svg>`;
@@ -144,8 +146,8 @@ function drawDepositBar(width, low, high, label) {
   return drawColourBar(width, label, scale, (t) => css(sequential(t)));
 }
 
-function drawRatioBar(width) {
+function drawRatioBar(width, name) {
   const scale = makeScale(0.5, 2, 0, width, { log: true });
   scale.ticks = [0.5, 0.7, 1, 1.4, 2].map((value) => ({ value, label: String(value) }));
-  return drawColourBar(width, "ratio to Geant4", scale, (t) => css(diverging(2 * t - 1)));
+  return drawColourBar(width, `ratio to ${name}`, scale, (t) => css(diverging(2 * t - 1)));
 }

@@ -6,6 +6,8 @@ const starts = layers.reduce((all, layer) => [...all, all.at(-1) + countCells(la
 // More layers than this are looked at one by one.
 const manyLayers = layers.length > 6;
 const view = { layer: 0, zoom: 1 };
+const ours = page.run.generator;
+const other = page.reference?.name ?? "Geant4";
 
 const element = (id) => document.getElementById(id);
 const setText = (id, text) => { element(id).textContent = text; };
@@ -15,60 +17,29 @@ function showHeader() {
   setText("title", `${format(showers.count, 7)} ${formatParticle(page.particle)} showers`.replace("  ", " "));
   const about = detector.description ? ` (${detector.description})` : "";
   setText("lead", `${formatSpan(showers.span)} in the detector ${detector.name}${about}, ` +
-    `made by ${run.generator}${run.version ? ` ${run.version}` : ""}.`);
+    (run.generator === run.file ? `from the file ${run.file}.`
+      : `made by ${run.generator}${run.version ? ` ${run.version}` : ""}.`));
   const tiles = [];
-  const [ours, geant4] = [run.seconds_per_shower, run.geant4_seconds_per_shower];
-  if (ours) {
-    tiles.push(["Time per shower", formatTime(ours), run.machine]);
-    tiles.push(["Throughput", `${format(1 / ours)} / s`, "showers per second"]);
+  const [seconds, processes, geant4] = [run.seconds_per_shower, run.processes, page.geant4];
+  if (seconds) {
+    const where = `${processes} process${processes === 1 ? "" : "es"}, start-up included`;
+    tiles.push(["Time per shower", formatTime(seconds), where]);
+    tiles.push(["Showers per second", format(1 / seconds), run.machine]);
   }
-  if (geant4) tiles.push(["Geant4 time per shower", formatTime(geant4), run.geant4_machine]);
-  if (ours && geant4) tiles.push(["Faster than Geant4 by", `${format(geant4 / ours, 2)} ×`, ""]);
+  if (geant4) tiles.push(["Geant4's time per shower", formatTime(geant4.seconds),
+    `one core of ${geant4.machine}, ${geant4.physics}`]);
+  if (seconds && geant4) {
+    tiles.push(["Faster than Geant4 by", `${format(geant4.seconds / (seconds * processes), 2)} ×`,
+      `core for core, Geant4 timed on ${geant4.machine}`]);
+  }
   element("tiles").innerHTML = tiles.map(([name, value, detail]) =>
     `<div><dt>${name}</dt><dd>${value}<small>${escapeHtml(detail)}</small></dd></div>`).join("");
   element("notes").innerHTML = page.notes.map((note) => `<p>${escapeHtml(note)}</p>`).join("");
   element("notes").hidden = page.notes.length === 0;
-  const name = escapeHtml(run.generator);
   element("legend").innerHTML =
-    `<span><i class="is-showers"></i>${name}: ${format(showers.count, 7)} showers, ${formatSpan(showers.span)}</span>` +
-    (reference ? `<span><i class="is-reference"></i>Geant4: ${format(reference.count, 7)} showers, ` +
+    `<span><i class="is-showers"></i>${escapeHtml(ours)}: ${format(showers.count, 7)} showers, ${formatSpan(showers.span)}</span>` +
+    (reference ? `<span><i class="is-reference"></i>${escapeHtml(other)}: ${format(reference.count, 7)} showers, ` +
       `${formatSpan(reference.span)}</span>` : "");
-}
-
-// ---- One shower ----
-
-function showShower() {
-  const { event } = page;
-  const canvas = element("shower");
-  const button = element("shower-turn");
-  const shower = new ShowerView(canvas, page.detector, event, (turning) => {
-    button.textContent = turning ? "Stop turning" : "Turn";
-  });
-  button.addEventListener("click", () => shower.setTurning(!shower.turning));
-  const slider = element("shower-cut");
-  const cut = () => {
-    setText("shower-cut-value", formatEnergy(shower.depositAt(Number(slider.value))));
-    shower.setCut(Number(slider.value));
-  };
-  slider.addEventListener("input", cut);
-  cut();
-  mount(element("shower-scale"), (width) => drawDepositBar(width, shower.low, shower.high, "deposit / MeV"));
-  canvas.addEventListener("pointermove", (pointer) => {
-    const solid = pointer.buttons ? null : shower.solidAt(pointer.offsetX, pointer.offsetY);
-    showTooltip(pointer, solid && `${formatEnergy(solid.deposit)}\nlayer ${solid.layer}, ` +
-      describeCell(layers[solid.layer], solid.index));
-  });
-  canvas.addEventListener("pointerleave", (pointer) => showTooltip(pointer, null));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shower.draw());
-  const particle = formatParticle(page.particle);
-  const text = `One ${particle} of ${format(event.energy)} GeV, which enters from the arrow's side and ` +
-    `leaves ${formatEnergy(event.deposit)} in ${format(event.occupied, 6)} cells.`;
-  canvas.setAttribute("aria-label", text);
-  const depth = layers[0].depth ? "its true position" :
-    "its true position across, with the layers, whose depths are not known, equally spaced";
-  setText("shower-caption", `${text} Each cell is a box at ${depth}; the larger and brighter, the more ` +
-    "energy, on a logarithmic scale; lines frame the layers. Drag to turn, click and use the wheel or pinch " +
-    "to zoom, point at a cell to read it; with the keyboard: arrows, + and −, Home, space.");
 }
 
 function showTooltip(pointer, text) {
@@ -85,17 +56,24 @@ function showTooltip(pointer, text) {
 /** What a comparison of histograms says in words. */
 function describeAgreement({ chi2, showers, reference }) {
   const share = (curve) => `${format(100 * curve.outside, 2)}%`;
-  const outside = reference ? `${share(showers)} of the showers (Geant4: ${share(reference)})`
+  const outside = reference ? `${share(showers)} of the showers (${other}: ${share(reference)})`
                             : `${share(showers)} of the showers`;
   return `${chi2 ? ` χ² is ${format(chi2[0])} in ${chi2[1]} bins.` : ""} Outside the range shown: ${outside}.`;
 }
 
+/** What is drawn of a histogram of showers: their share in each bin. */
+function shareOfShowers({ edges }) {
+  const binWidth = edges[1] - edges[0];
+  return { factor: 100 * binWidth, yLabel: `showers per bin of ${format(binWidth, 2)} / %` };
+}
+
 function showResponse() {
   mount(element("response"), (width) => drawHistogram(page.response, width, {
-    title: "Deposited over incident energy", label: "E deposited / E incident",
+    title: "Deposited over incident energy", label: "E deposited / E incident", name: escapeHtml(other),
+    ...shareOfShowers(page.response),
   }));
-  const drawing = page.reference ? "Line: these showers; area: Geant4, of equal integral. Bars and band: " +
-    "statistical errors." : "Bars: statistical errors.";
+  const drawing = page.reference ? `Line: these showers; area: ${other}, of equal integral. Bars and band: ` +
+    "statistical errors; an arrowhead: the ratio lies beyond the range shown." : "Bars: statistical errors.";
   setText("response-caption", `Share of the incident energy that is left in the cells. ${drawing}` +
     describeAgreement(page.response));
   const series = (key) => Object.fromEntries(["showers", "reference"].map((sample) => [sample,
@@ -110,7 +88,7 @@ function showResponse() {
     { title: "Resolution: width / mean of the response", label, xLog: true, fromZero: true }));
   setText("energies-caption", "Mean of the response, and half of its central 68% interval over that mean, in " +
     "slices of incident energy (five per decade, at least 20 showers in each). " +
-    (page.reference ? "Full: these showers; open: Geant4, not weighted." : ""));
+    (page.reference ? `Full: these showers; open: ${other}, not weighted.` : ""));
 }
 
 function layerTitle(i) {
@@ -124,7 +102,8 @@ function showFractions() {
     const holder = document.createElement("div");
     // The holder has a width only once it is in the page.
     queueMicrotask(() => mount(holder, (width) => drawHistogram(page.fractions[i], width, {
-      title: layerTitle(i), label: "E layer / E deposited",
+      title: layerTitle(i), label: "E layer / E deposited", name: escapeHtml(other),
+      ...shareOfShowers(page.fractions[i]),
     })));
     return holder;
   }));
@@ -134,17 +113,6 @@ function showFractions() {
   }).filter(Boolean);
   setText("fractions-caption", "Share of each layer in the deposited energy" +
     (agreement.length ? `. χ²: ${agreement.join(", ")}.` : "."));
-}
-
-function showProfile() {
-  if (!manyLayers) return;
-  element("profile-figure").hidden = false;
-  const points = (sample) => (sample ? layers.map((_, i) => ({
-    x: i, y: sample.means[1 + i], error: sample.errors[1 + i],
-  })) : []);
-  const series = { showers: points(page.showers), reference: points(page.reference) };
-  mount(element("profile"), (width) => drawPoints(series, width,
-    { title: "Mean layer fraction", label: "layer", fromZero: true }));
 }
 
 // ---- Mean images ----
@@ -160,15 +128,15 @@ function showImages() {
     mount(holder, draw);
   };
   addScale((width) => drawDepositBar(width, colours.low, colours.high, "mean deposit per cell / MeV"));
-  if (page.reference) addScale(drawRatioBar);
+  if (page.reference) addScale((width) => drawRatioBar(width, escapeHtml(other)));
 }
 
-/** Geant4, these showers and their ratio, for one layer. */
+/** The reference, these showers and their ratio, for one layer. */
 function makeImageRow(i, samples, colours) {
   const layer = layers[i];
   const images = samples.map((sample) => sample.image.slice(starts[i], starts[i + 1]));
   const panels = images.map((image, k) => ({
-    name: samples[k] === page.showers ? page.run.generator : "Geant4", colours: image.map(colours.deposit),
+    name: samples[k] === page.showers ? ours : other, colours: image.map(colours.deposit),
   }));
   if (page.reference) {
     const ratio = images[1].map((value, k) => (images[0][k] > 0 ? value / images[0][k] : 0));
@@ -196,7 +164,7 @@ function describeDeposits(layer, cell, images) {
   const values = images.map((image) => image[cell]);
   if (values.length === 1) return `${place}\n${formatEnergy(values[0])}`;
   const ratio = values[0] > 0 ? `\nratio ${format(values[1] / values[0])}` : "";
-  return `${place}\nGeant4 ${formatEnergy(values[0])}\nthese showers ${formatEnergy(values[1])}${ratio}`;
+  return `${place}\n${other} ${formatEnergy(values[0])}\nthese showers ${formatEnergy(values[1])}${ratio}`;
 }
 
 /** Rings are finest at the axis, where the energy is: as near as still shows ten of them. */
@@ -222,7 +190,7 @@ function showImageControls() {
   setText("images-caption", "Mean deposit of each cell over all showers, cells drawn to scale, seen along " +
     "the incoming particle; a cell without any deposit is left empty." +
     (page.reference ? " All images share one logarithmic colour scale. Ratio: red where these showers have " +
-      "more than Geant4, blue where less; far from the axis few particles fluctuate much." : ""));
+      `more than ${other}, blue where less; far from the axis few particles fluctuate much.` : ""));
 }
 
 /** One slider for each place where a layer is chosen; they move together. */
@@ -237,6 +205,8 @@ function showLayerPickers() {
       picker.querySelector("output").textContent = view.layer;
     }
     showFractions();
+    showProfiles();
+    showSpectra();
     showImages();
   };
   for (const picker of pickers) {
@@ -270,13 +240,13 @@ function showNumbers() {
       `<td>${signed(relative, `${format(Math.abs(relative), 2)}%`)}</td>` +
       `<td${far}>${signed(sigmas, `${Math.abs(sigmas).toFixed(1)} σ`)}</td></tr>`;
   });
-  const heads = ["Mean over showers", escapeHtml(page.run.generator),
-                 ...(reference ? ["Geant4", "difference", "significance"] : [])];
+  const heads = ["Mean over showers", escapeHtml(ours),
+                 ...(reference ? [escapeHtml(other), "difference", "significance"] : [])];
   element("numbers").innerHTML = `<thead><tr>${heads.map((head) => `<th scope="col">${head}</th>`).join("")}` +
     `</tr></thead><tbody>${rows.join("")}</tbody>`;
   element("numbers").parentElement.classList.toggle("is-long", manyLayers);
   setText("numbers-caption", `Means with statistical errors. A cell counts as occupied above ` +
-    `${formatEnergy(page.occupied)}.` + (reference ? ` Geant4 is weighted to the incident energies of these ` +
+    `${formatEnergy(page.occupied)}.` + (reference ? ` ${other} is weighted to the incident energies of these ` +
     `showers (${format(showers.compared, 7)} of them against ${format(reference.compared, 7)}); differences ` +
     "beyond 5 σ stand out." : ""));
 }
@@ -287,6 +257,8 @@ function showFacts() {
     ["Generator", escapeHtml(`${run.generator} ${run.version}`)],
     ["Seed", run.seed === null ? "" : String(run.seed)],
     ["Command", run.command && `<code>${escapeHtml(run.command)}</code>`],
+    ["File", escapeHtml(run.file)],
+    ["Beside", page.reference ? escapeHtml(page.reference.about) : ""],
     ["Machine", escapeHtml(run.machine)],
     ["Written by", `caloforge ${escapeHtml(run.caloforge)}`],
   ];
@@ -297,12 +269,13 @@ function showFacts() {
 showHeader();
 showShower();
 showResponse();
-showProfile();
 showImageControls();
 if (manyLayers) {
   showLayerPickers();
 } else {
   showFractions();
+  showProfiles();
+  showSpectra();
   showImages();
 }
 showNumbers();

@@ -23,20 +23,31 @@ from caloforge.evaluation.summary.comparison import (
     Curve,
     Mixture,
     Overlay,
+    Profile,
     compare_summaries,
 )
 from caloforge.evaluation.summary.slices import OCCUPIED, slice_edges
 from caloforge.evaluation.summary.summary import EnergySlice, Summary
 from caloforge.showers import Showers
+from caloforge.speed.geant4_times import geant4_time
 from caloforge.version import __version__
 from caloforge.web.template import render, resource
 
-__all__ = ["RunInfo", "write_overview"]
+__all__ = ["Beside", "RunInfo", "write_overview"]
 
-_SCRIPTS = ("plots.js", "images.js", "shower3d.js", "overview.js")
+_SCRIPTS = (
+    "plots.js",
+    "images.js",
+    "rulers.js",
+    "shower3d.js",
+    "shower.js",
+    "profiles.js",
+    "overview.js",
+)
 # Slices with fewer showers have no width worth showing.
 _MIN_SLICE = 20
-_MAX_EVENT_CELLS = 3000
+# Cells that are drawn, of all showers together.
+_MAX_EVENT_CELLS = 6000
 
 Json = dict[str, object]
 
@@ -51,9 +62,9 @@ class RunInfo:
         seed: Seed of the random numbers; None where there is none.
         command: What was typed.
         seconds_per_shower: Wall time per shower, s; None where it was not measured.
+        processes: How many made them side by side.
         machine: What the time was measured on.
-        geant4_seconds_per_shower: Wall time of Geant4 for such a shower, s; None where not known.
-        geant4_machine: What that time was measured on.
+        file: Name of the file that they are in.
     """
 
     generator: str
@@ -61,40 +72,59 @@ class RunInfo:
     seed: int | None = None
     command: str = ""
     seconds_per_shower: float | None = None
+    processes: int = 1
     machine: str = ""
-    geant4_seconds_per_shower: float | None = None
-    geant4_machine: str = ""
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What the showers are shown beside.
+
+    Attributes:
+        summary: Showers of the same particle in the same detector.
+        events: Some of them, which are drawn in three dimensions; None where there are none.
+        name: What made them.
+        about: What else there is to say of them.
+    """
+
+    summary: Summary
+    events: Showers | None = None
+    name: str = "Geant4"
+    about: str = ""
 
 
 def write_overview(
     path: str | Path,
     summary: Summary,
-    event: Showers,
+    events: Showers,
     run: RunInfo,
     *,
-    reference: Summary | None = None,
+    beside: Beside | None = None,
 ) -> None:
     """Write the page.
 
     Args:
         path: HTML file to make or replace.
         summary: The showers.
-        event: One of them, which is drawn in three dimensions.
+        events: Some of them, which are drawn in three dimensions, one at a time; the one in the
+            middle first.
         run: How they were made.
-        reference: Geant4 showers of the same particle in the same detector.
+        beside: What they are compared with.
 
     Raises:
-        ShowersError: There are no showers, ``event`` is not one shower of this detector, or the
-            reference is of another detector or particle.
+        ShowersError: There are no showers, the events are none of this detector, or what they are
+            compared with is of another detector or particle.
         OutputError: The file cannot be written.
     """
     if not summary.count:
         msg = "summary: has no showers, must have at least one"
         raise ShowersError(msg)
-    if len(event) != 1 or not event.detector.same_readout(summary.detector):
-        msg = f"event: got {event!r}, must be one shower in {summary.detector.name!r}"
-        raise ShowersError(msg)
-    page = _content(summary, event, run, reference)
+    for some in (events, beside.events if beside else None):
+        if some is not None and not (len(some) and some.detector.same_readout(summary.detector)):
+            msg = f"events: got {some!r}, must be showers in {summary.detector.name!r}"
+            raise ShowersError(msg)
+    page = _content(summary, events, run, beside)
     title = f"{summary.particle or 'Particle'} showers from {run.generator}"
     write_text(Path(path), _render(title, page))
 
@@ -111,7 +141,8 @@ def _render(title: str, content: Json) -> str:
     return render("overview.html", parts)
 
 
-def _content(summary: Summary, event: Showers, run: RunInfo, reference: Summary | None) -> Json:
+def _content(summary: Summary, events: Showers, run: RunInfo, beside: Beside | None) -> Json:
+    reference = None if beside is None else beside.summary
     comparison = compare_summaries(summary, reference)
     return {
         "run": {**asdict(run), "caloforge": __version__},
@@ -120,36 +151,47 @@ def _content(summary: Summary, event: Showers, run: RunInfo, reference: Summary 
         "showers": _describe_sample(summary, comparison.showers),
         "reference": (
             None
-            if reference is None or comparison.reference is None
-            else _describe_sample(reference, comparison.reference)
+            if beside is None or comparison.reference is None
+            else {
+                **_describe_sample(beside.summary, comparison.reference),
+                "name": beside.name,
+                "about": beside.about,
+            }
         ),
-        "notes": _notes(summary, reference, comparison),
+        "geant4": _describe_time(summary),
+        "notes": _notes(summary, beside, comparison),
         "response": _describe_histogram(comparison.response),
         "fractions": [_describe_histogram(item) for item in comparison.fractions],
+        "profiles": [_describe_profile(item) for item in comparison.profiles],
+        "spectra": [_describe_profile(item) for item in comparison.spectra],
         "energies": _describe_slices(summary, reference),
         "occupied": OCCUPIED,
-        "event": _describe_event(event),
+        "events": _describe_events(events),
+        "reference_events": _describe_events(beside.events) if beside and beside.events else [],
     }
 
 
-def _notes(summary: Summary, reference: Summary | None, comparison: Comparison) -> list[str]:
+def _notes(summary: Summary, beside: Beside | None, comparison: Comparison) -> list[str]:
     """What must be known to read the comparison rightly."""
-    if reference is None:
+    if beside is None:
         return ["There is no Geant4 reference for these showers: they are shown alone."]
-    spans = f"these showers {_range(summary)}, Geant4 {_range(reference)}"
+    spans = f"these showers {_range(summary)}, {beside.name} {_range(beside.summary)}"
     if comparison.reference is None:
-        return [f"Geant4 has none of these incident energies ({spans}): nothing can be compared."]
+        return [
+            f"{beside.name} has none of these incident energies ({spans}): nothing can be compared."
+        ]
     notes = []
     if comparison.spectra_differ:
         notes.append(
-            f"The incident energies are distributed differently ({spans}). Geant4 is weighted to "
-            "the spectrum of these showers in slices of energy, five per decade; what varies "
-            "within a slice is not corrected, so small differences may come from the energies."
+            f"The incident energies are distributed differently ({spans}). {beside.name} is "
+            "weighted to the spectrum of these showers in slices of energy, five per decade; what "
+            "varies within a slice is not corrected, so small differences may come from the "
+            "energies."
         )
     if comparison.uncovered > 0:
         notes.append(
             f"{100 * comparison.uncovered:.2g}% of these showers have incident energies that "
-            f"Geant4 does not cover ({spans}). They are left out of every comparison."
+            f"{beside.name} does not cover ({spans}). They are left out of every comparison."
         )
     return notes
 
@@ -231,16 +273,43 @@ def _describe_slice(part: EnergySlice | None) -> Json | None:
     }
 
 
-def _describe_event(event: Showers) -> Json:
+def _describe_profile(profile: Profile) -> Json:
+    return {
+        "kind": profile.kind,
+        "layer": profile.layer,
+        "edges": _rounded(profile.edges),
+        "showers": _describe_curve(profile.showers),
+        "reference": profile.reference and _describe_curve(profile.reference),
+    }
+
+
+def _describe_time(summary: Summary) -> Json | None:
+    """Processor time of Geant4 for a shower of these energies, where it was measured."""
+    time = geant4_time(summary.detector, summary.particle)
+    if time is None:
+        return None
+    energies = np.array([part.energy for part in summary.slices])
+    seconds = time.mean(energies, np.array([part.count for part in summary.slices]))
+    if seconds is None:
+        return None
+    return {"seconds": seconds, "machine": time.machine, "physics": time.physics}
+
+
+def _describe_events(events: Showers) -> list[Json]:
+    most = _MAX_EVENT_CELLS // max(1, len(events))
+    return [_describe_event(events[i : i + 1], most) for i in range(len(events))]
+
+
+def _describe_event(event: Showers, most: int) -> Json:
     deposits = event.deposits[0]
-    largest = np.argsort(deposits)[::-1][:_MAX_EVENT_CELLS]
+    largest = np.argsort(deposits)[::-1][:most]
     cells = largest[deposits[largest] > 0]
     return {
-        "energy": float(event.energy[0]),
+        "energy": float(f"{event.energy[0]:.5g}"),
         "deposit": float(event.total_energy[0]),
         "occupied": int((deposits > 0).sum()),
         "cells": cells.tolist(),
-        "deposits": _rounded(deposits[cells], 4),
+        "deposits": _rounded(deposits[cells], 3),
     }
 
 

@@ -59,7 +59,7 @@ function makeScale(low, high, from, to, { log = false, count = 5 } = {}) {
   const warp = log ? Math.log10 : (value) => value;
   const slope = (to - from) / (warp(high) - warp(low));
   const scale = (value) => from + (warp(value) - warp(low)) * slope;
-  scale.ticks = log ? logTicks(low, high) : linearTicks(low, high, count);
+  scale.ticks = log ? logTicks(low, high, Math.abs(to - from) / 40) : linearTicks(low, high, count);
   return scale;
 }
 
@@ -73,16 +73,19 @@ function linearTicks(low, high, count) {
   return ticks.map((value) => ({ value, label: value.toFixed(decimals).replace("-", "−") }));
 }
 
-function logTicks(low, high) {
-  const ticks = [];
+/** Ticks of a logarithmic axis of so many pixels: as many as have room for their labels. */
+function logTicks(low, high, room) {
   const decades = Math.log10(high / low);
   const factors = decades > 2.5 ? [1] : decades > 1.2 ? [1, 2, 5] : [1, 2, 3, 4, 5, 7];
+  const every = Math.max(1, Math.ceil((decades * factors.length) / Math.max(2, room)));
+  const ticks = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high) + 1e-9; power++) {
+    if (factors.length === 1 && power % every !== 0) continue;
     for (const factor of factors) {
       const value = factor * 10 ** power;
       if (value < low * 0.999 || value > high * 1.001) continue;
-      const plain = Math.abs(power) <= 3;
-      ticks.push({ value, label: plain ? format(value) : `10${superscript(power)}` });
+      const small = `${factor === 1 ? "" : `${factor}×`}10${superscript(power)}`;
+      ticks.push({ value, label: Math.abs(power) <= 3 ? format(value) : small });
     }
   }
   return ticks;
@@ -120,9 +123,14 @@ function mount(element, draw) {
 // ---- Histogram with ratio ------------------------------------------------------------------
 
 /** The outline of a histogram as an SVG path. */
-function stepPath(edges, heights, x, y) {
-  const steps = heights.map((height, i) => `L${x(edges[i])} ${y(height)}H${x(edges[i + 1])}`);
-  return `M${x(edges[0])} ${y(0)}${steps.join("")}V${y(0)}`;
+function stepPath(edges, heights, x, y, base) {
+  const steps = heights.map((height, i) => `L${x(edges[i])} ${y(Math.max(height, base))}H${x(edges[i + 1])}`);
+  return `M${x(edges[0])} ${y(base)}${steps.join("")}V${y(base)}`;
+}
+
+/** The middle of a bin as it is drawn. */
+function middle(edges, i, x) {
+  return (x(edges[i]) + x(edges[i + 1])) / 2;
 }
 
 /** Vertical error bars at the centres of the bins. */
@@ -130,57 +138,68 @@ function barsPath(edges, values, errors, x, y, low, high) {
   const clamp = (value) => Math.min(high, Math.max(low, value));
   return values.map((value, i) => {
     if (value === null || value - errors[i] > high || value + errors[i] < low) return "";
-    const centre = x((edges[i] + edges[i + 1]) / 2);
-    return `M${centre} ${y(clamp(value - errors[i]))}V${y(clamp(value + errors[i]))}`;
+    return `M${middle(edges, i, x)} ${y(clamp(value - errors[i]))}V${y(clamp(value + errors[i]))}`;
   }).join("");
 }
 
-/** Showers as a line over Geant4 as an area, their ratio below. */
-function drawHistogram(histogram, width, { title, label }) {
+/**
+ * Showers as a line over the reference as an area, their ratio below.
+ * @param histogram {edges, showers: {density, error}, reference or null}
+ * @param options factor: on the densities; xLog, yLog: logarithmic axes; reference: its name.
+ */
+function drawHistogram(histogram, width, { title, label, yLabel, factor = 1, xLog = false, yLog = false, name }) {
   const { edges, showers, reference } = histogram;
-  const binWidth = edges[1] - edges[0];
-  const percent = (curve) => curve.density.map((density) => 100 * density * binWidth);
-  const error = (curve) => curve.error.map((value) => 100 * value * binWidth);
-  const [left, right, top, height] = [44, width - 4, 44, 190];
-  const heights = [...percent(showers), ...(reference ? percent(reference) : [])];
-  const highest = 1.12 * Math.max(...heights);
-  const x = makeScale(edges[0], edges.at(-1), left, right, { count: width > 420 ? 6 : 4 });
-  const y = makeScale(0, highest, top + height, top, { count: 4 });
+  const [left, right, top, height] = [46, width - 6, 44, 190];
+  const values = (curve) => curve.density.map((density) => factor * density);
+  const errors = (curve) => curve.error.map((error) => factor * error);
+  const heights = [...values(showers), ...(reference ? values(reference) : [])];
+  const highest = Math.max(...heights) || 1;
+  const least = heights.reduce((a, b) => (b > 0 && b < a ? b : a), highest);
+  const [low, high] = yLog ? [Math.max(0.5 * least, 1e-6 * highest), 2 * highest] : [0, 1.12 * highest];
+  const x = makeScale(edges[0], edges.at(-1), left, right, { log: xLog, count: width > 420 ? 6 : 4 });
+  const y = makeScale(low, high, top + height, top, { log: yLog, count: 4 });
   const bottom = top + height + (reference ? 108 : 0);
-  const binText = format(binWidth, 2);
-  return `<svg width="${width}" height="${bottom + 40}" role="img" aria-label="${title || label}">` +
+  return `<svg width="${width}" height="${bottom + 40}" role="img" aria-label="${title}: ${yLabel} against ${label}">` +
     `<text class="title" x="0" y="14">${title}</text>` +
-    drawYAxis(y, left, right, top, `showers per bin of ${binText} / %`) +
-    (reference ? `<path class="reference-area" d="${stepPath(edges, percent(reference), x, y)}"/>` : "") +
-    `<path class="showers-line" d="${stepPath(edges, percent(showers), x, y)}"/>` +
-    `<path class="showers-bars" d="${barsPath(edges, percent(showers), error(showers), x, y, 0, highest)}"/>` +
-    (reference ? drawRatio(histogram, x, left, right, top + height + 32, 76) : "") +
+    drawYAxis(y, left, right, top, yLabel) +
+    (reference ? `<path class="reference-area" d="${stepPath(edges, values(reference), x, y, low)}"/>` : "") +
+    `<path class="showers-line" d="${stepPath(edges, values(showers), x, y, low)}"/>` +
+    `<path class="showers-bars" d="${barsPath(edges, values(showers), errors(showers), x, y, low, high)}"/>` +
+    (reference ? drawRatio(histogram, x, left, right, top + height + 32, 76, name) : "") +
     drawXAxis(x, bottom, left, right, label) + "</svg>";
 }
 
-/** Showers over Geant4, with the errors of the one as bars and of the other as a band. */
-function drawRatio({ edges, showers, reference }, x, left, right, top, height) {
+/** Showers over the reference, with the errors of the one as bars and of the other as a band. */
+function drawRatio({ edges, showers, reference }, x, left, right, top, height, name) {
   const over = (value, i) => (reference.density[i] > 0 ? value / reference.density[i] : null);
   const ratio = showers.density.map((value, i) => (value > 0 ? over(value, i) : null));
-  const errors = showers.error.map((value, i) => over(value, i));
+  const errors = showers.error.map((value, i) => over(value, i) ?? 0);
   const band = reference.error.map((value, i) => over(value, i) ?? 0);
   const precise = ratio.filter((value, i) => value !== null && errors[i] + band[i] < 0.3);
-  const worst = Math.max(0, ...precise.map((value) => Math.abs(value - 1)));
-  const reach = [0.25, 0.5, 1].find((limit) => worst < limit) ?? 1;
-  const [low, high] = [1 - reach, 1 + reach];
-  const y = makeScale(low, high, top + height, top);
+  const worst = Math.max(0, ...precise.map((value) => Math.max(value - 1, 1 / value - 1)));
+  const reach = [0.1, 0.25, 0.5, 1].find((limit) => worst < limit);
+  // What is far off is seen on a logarithmic scale.
+  const [low, high] = reach ? [1 - reach, 1 + reach] : [0.1, 10];
+  const y = makeScale(low, high, top + height, top, { log: !reach });
   y.ticks = [low, 1, high].map((value) => ({ value, label: String(value) }));
   const boxes = band.map((value, i) => {
     const [above, below] = [y(Math.min(high, 1 + value)), y(Math.max(low, 1 - value))];
-    return `M${x(edges[i])} ${above}H${x(edges[i + 1])}V${below}H${x(edges[i])}Z`;
+    return reference.density[i] > 0 ? `M${x(edges[i])} ${above}H${x(edges[i + 1])}V${below}H${x(edges[i])}Z` : "";
   });
-  const dots = ratio.map((value, i) => (value === null || value < low || value > high ? "" :
-    `<circle class="showers-dot" r="2.6" cx="${x((edges[i] + edges[i + 1]) / 2)}" cy="${y(value)}"/>`));
+  const marks = ratio.map((value, i) => {
+    if (value === null) return "";
+    const centre = middle(edges, i, x);
+    if (value >= low && value <= high) return `<circle class="showers-dot" r="2.4" cx="${centre}" cy="${y(value)}"/>`;
+    // What lies beyond the range with its whole error is an arrowhead at its end.
+    if (value - errors[i] < high && value + errors[i] > low) return "";
+    const [end, tip] = value > high ? [top + 6, -6] : [top + height - 6, 6];
+    return `<path class="showers-beyond" d="M${centre - 3.5} ${end}h7l-3.5 ${tip}Z"/>`;
+  });
   return drawYAxis(y, left, right, top, "") +
     `<path class="reference-band" d="${boxes.join("")}"/>` +
     `<line class="unity" x1="${left}" x2="${right}" y1="${y(1)}" y2="${y(1)}"/>` +
     `<path class="showers-bars" d="${barsPath(edges, ratio, errors, x, y, low, high)}"/>` +
-    dots.join("") + `<text x="0" y="${top - 9}">ratio to Geant4</text>`;
+    marks.join("") + `<text x="0" y="${top - 9}">ratio to ${name}</text>`;
 }
 
 // ---- Points with errors --------------------------------------------------------------------

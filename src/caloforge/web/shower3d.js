@@ -60,13 +60,16 @@ function layerFrames(layers, depths, middle) {
 
 // ---- The view ------------------------------------------------------------------------------
 
-/** One shower on a canvas that can be turned, zoomed and pointed at. */
+/** Showers on a canvas, one at a time, that can be turned, zoomed and pointed at. */
 class ShowerView {
-  constructor(canvas, detector, event, onTurning) {
+  /**
+   * @param events All showers that may be shown: they share the scale of energies and the place.
+   * @param actions {turning(on), step(by)}: called when the view is turned or a key asks for another shower.
+   */
+  constructor(canvas, detector, events, actions) {
     this.canvas = canvas;
     this.layers = detector.layers;
-    this.event = event;
-    this.onTurning = onTurning;
+    this.actions = actions;
     this.depths = layerDepths(this.layers);
     this.home = { yaw: -0.62, pitch: 0.32, zoom: 1 };
     Object.assign(this, this.home);
@@ -76,14 +79,23 @@ class ShowerView {
     const [start, end] = [this.depths[0][0], this.depths.at(-1)[1]];
     this.middle = (start + end) / 2;
     this.entry = start - this.middle;
-    this.high = event.deposits[0] || 1;
-    this.low = Math.max(event.deposits.at(-1) ?? this.high / 10, this.high * 1e-5);
+    this.high = Math.max(...events.map((event) => event.deposits[0] ?? 0)) || 1;
+    const least = Math.min(...events.map((event) => event.deposits.at(-1) ?? this.high / 10));
+    this.low = Math.max(least, this.high * 1e-5);
     this.frames = layerFrames(this.layers, this.depths, this.middle);
-    this.solids = this.makeSolids();
-    this.radius = Math.hypot((end - start) / 2, ...this.heartOf());
+    this.reach = Math.max(...events.map((event) => this.reachOf(this.makeSolids(event))));
+    this.rulers = makeRulers(this.layers, this.depths, this.middle, this.reach);
+    this.radius = Math.hypot((end - start) / 2, this.reach, this.reach);
     this.cut = 0;
+    this.solids = [];
     this.listen();
-    onTurning(this.turning);
+    actions.turning(this.turning);
+  }
+
+  /** Show a shower; the view stays. */
+  show(event) {
+    this.solids = this.makeSolids(event);
+    this.draw();
   }
 
   /** Share of the logarithmic scale at a deposit in MeV. */
@@ -96,22 +108,21 @@ class ShowerView {
     return this.low * (this.high / this.low) ** level;
   }
 
-  /** Half width and height that hold the shower: wide readouts are mostly empty. */
-  heartOf() {
+  /** Half width and height that hold a shower: wide readouts are mostly empty. */
+  reachOf(solids) {
     const reach = Math.max(...this.layers.map(layerReach));
-    const far = this.solids.filter((solid) => solid.level > 0.3)
+    const far = solids.filter((solid) => solid.level > 0.3)
       .map((solid) => Math.max(Math.abs(solid.centre[1]), Math.abs(solid.centre[2])));
-    const wanted = Math.min(reach, Math.max(0.15 * reach, 1.2 * Math.max(0, ...far)));
-    return [wanted, wanted];
+    return Math.min(reach, Math.max(0.15 * reach, 1.2 * Math.max(0, ...far)));
   }
 
-  makeSolids() {
+  makeSolids(event) {
     const starts = [0];
     for (const layer of this.layers) starts.push(starts.at(-1) + countCells(layer));
-    return this.event.cells.flatMap((cell, k) => {
+    return event.cells.flatMap((cell, k) => {
       const layer = starts.findLastIndex((start) => start <= cell);
       const index = cell - starts[layer];
-      const deposit = this.event.deposits[k];
+      const deposit = event.deposits[k];
       const level = this.level(deposit);
       const size = 0.25 + 0.72 * level;
       const [front, back] = this.depths[layer];
@@ -146,12 +157,13 @@ class ShowerView {
     this.height = canvas.clientHeight;
     canvas.width = this.width * ratio;
     canvas.height = this.height * ratio;
-    this.scale = (this.zoom * 0.46 * Math.min(this.width, 1.5 * this.height)) / this.radius;
+    this.scale = (this.zoom * Math.min(0.38 * this.width, 0.54 * this.height)) / this.radius;
     const context = canvas.getContext("2d");
     context.scale(ratio, ratio);
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
     this.drawFrames(context, colour("--line"));
+    drawRulers(context, this.rulers, (point) => this.project(point), colour("--muted"));
     this.drawParticle(context, colour("--showers"));
     this.drawSolids(context);
   }
@@ -230,7 +242,7 @@ class ShowerView {
   setTurning(turning) {
     if (this.turning === turning) return;
     this.turning = turning;
-    this.onTurning(turning);
+    this.actions.turning(turning);
     this.run();
   }
 
@@ -315,6 +327,8 @@ class ShowerView {
       "-": () => this.magnify(1 / 1.2),
       Home: () => { Object.assign(this, this.home); this.draw(); },
       " ": () => this.setTurning(!this.turning),
+      n: () => this.actions.step(1),
+      p: () => this.actions.step(-1),
     };
     const action = actions[event.key];
     if (!action || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -250,8 +250,9 @@ def _spectra(n_layers: int, showers: Mixture, reference: Mixture | None) -> Iter
         present.append(reference.cells)
     for layer in range(n_layers):
         found = [values.reshape(2, n_layers, -1)[:, layer] for values in present]
-        filled = np.flatnonzero(sum(values[0] for values in found))
-        bins = slice(filled[0], filled[-1] + 1) if filled.size else slice(0, 1)
+        # The first and the last bin hold what lies beyond the edges, too: they are not drawn.
+        filled = 1 + np.flatnonzero(sum(values[0] for values in found)[1:-1])
+        bins = slice(filled[0], filled[-1] + 1) if filled.size else slice(1, 2)
         curves = [_pair(values[:, bins]) for values in found]
         edges = CELL_EDGES[bins.start : bins.stop + 1]
         yield Profile("cells", layer, edges, curves[0], curves[1] if len(curves) > 1 else None)

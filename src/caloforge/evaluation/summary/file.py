@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
-from itertools import pairwise
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -22,7 +21,6 @@ from caloforge.evaluation.summary.summary import (
     EnergySlice,
     Summary,
 )
-from caloforge.evaluation.summary.timing import Timing
 from caloforge.explain import explain
 
 __all__ = ["read_summary", "write_summary"]
@@ -53,12 +51,6 @@ class _Moments(_Part):
     deviations: tuple[NotNegative, ...]
 
 
-class _Timing(_Part):
-    energies: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    seconds: tuple[Positive, ...]
-    machine: str
-
-
 class _Slice(_Part):
     index: int
     count: Annotated[int, Field(ge=1)]
@@ -74,12 +66,11 @@ class _Slice(_Part):
 
 
 class _Summary(_Part):
-    """The first version had neither ``shares`` nor ``cells`` nor ``timing``; it stays readable."""
+    """The first version had neither ``shares`` nor ``cells``; it stays readable."""
 
     format: Literal["caloforge-summary-1", "caloforge-summary-2"]
     particle: str
     detector: dict[str, object]
-    timing: _Timing | None = None
     slices: tuple[_Slice, ...]
 
 
@@ -90,7 +81,6 @@ def write_summary(summary: Summary) -> str:
         format="caloforge-summary-2",
         particle=summary.particle,
         detector=json.loads(detector_to_json(detector)),
-        timing=None if summary.timing is None else _Timing(**asdict(summary.timing)),
         slices=tuple(_describe(part, detector) for part in summary.slices),
     )
     return json.dumps(file.model_dump(mode="json", exclude_none=True), separators=(",", ":"))
@@ -123,14 +113,7 @@ def read_summary(text: str, where: str) -> Summary:
     if indices != sorted(set(indices)):
         msg = f"{where}: slices: have the indices {indices}, must be in increasing order"
         raise FileFormatError(msg)
-    timing = None if file.timing is None else Timing(**file.timing.model_dump())
-    if timing is not None and not (
-        len(timing.energies) == len(timing.seconds)
-        and all(a < b for a, b in pairwise(timing.energies))
-    ):
-        msg = f"{where}: timing: has energies {timing.energies}, must be increasing, a time of each"
-        raise FileFormatError(msg)
-    return Summary(detector, file.particle, slices, timing)
+    return Summary(detector, file.particle, slices)
 
 
 def _describe(part: EnergySlice, detector: Detector) -> _Slice:

@@ -22,7 +22,6 @@ from caloforge.evaluation.comparable import check_kind
 from caloforge.evaluation.summary.moments import Moments
 from caloforge.evaluation.summary.profiles import CELL_EDGES, cell_counts, shares
 from caloforge.evaluation.summary.slices import OCCUPIED, slice_of
-from caloforge.evaluation.summary.timing import Timing
 from caloforge.showers import Showers
 
 __all__ = ["FRACTION_TICKS", "RESPONSE_TICKS", "TICK", "EnergySlice", "Summary", "SummaryBuilder"]
@@ -128,7 +127,6 @@ class Summary:
         detector: What the showers are recorded in.
         particle: PDG name of the particle, empty where it is not known.
         slices: The slices of incident energy that hold showers, in increasing order.
-        timing: How long Geant4 takes for such showers, where it was measured.
 
     Examples:
         >>> from caloforge.detector import load_detector
@@ -144,7 +142,6 @@ class Summary:
     detector: Detector
     particle: str
     slices: tuple[EnergySlice, ...]
-    timing: Timing | None = None
 
     @property
     def count(self) -> int:
