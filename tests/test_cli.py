@@ -244,13 +244,13 @@ def test_two_runs_writing_one_file(cli: Cli, here: Path) -> None:
             assert "another run is writing it" in sentence
 
 
-def test_unforeseen_errors_end_with_code_1(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupts_end_with_code_130(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("caloforge.showers.inspect_file", interrupt)
     result = cli("data", "info", "good.h5")
-    assert (result.code, result.err) == (1, "caloforge: error: interrupted\n")
+    assert (result.code, result.err) == (130, "caloforge: error: interrupted\n")
 
 
 # What works

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caloforge.errors import OutputError
+from caloforge.errors import OutputError, WorkerError
 from caloforge.showers import (
     Showers,
     inspect_file,
@@ -103,7 +103,7 @@ def test_a_block_says_how_many_events_it_covers() -> None:
 @pytest.mark.parametrize("dies_at", [20, 150, 299])
 def test_resume_after_the_death_of_a_worker(tmp_path: Path, dies_at: int) -> None:
     go(tmp_path / "a.h5")
-    with pytest.raises(RuntimeError, match="a worker process died"):
+    with pytest.raises(WorkerError, match="a worker process ended with exit code 9"):
         go(tmp_path / "b.h5", Events(quiet=TOY.quiet, dies_at=dies_at), block_size=10, workers=2)
     said = go(tmp_path / "b.h5", block_size=16, workers=2, resume=True)
     assert said[0] == dies_at // 10 * 10  # all whole blocks, those without a shower included

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caloforge.errors import CaloforgeError, EnergyError, OutputError
+from caloforge.errors import CaloforgeError, EnergyError, OutputError, WorkerError
 from caloforge.showers import open_showers, output, read_showers
 from caloforge.showers.output import Output, output_paths
 from caloforge.showers.production import blocks, produce
@@ -170,7 +170,7 @@ def test_bug_in_a_worker_is_reported_with_its_trace(tmp_path: Path) -> None:
 
 def test_death_of_a_worker_keeps_the_part(tmp_path: Path, whole: bytes) -> None:
     path = tmp_path / "a.h5"
-    with pytest.raises(RuntimeError, match="a worker process died"):
+    with pytest.raises(WorkerError, match="a worker process ended with exit code 9"):
         go(path, Cheap(fails_at=150, how="death"), workers=2)
     assert not path.exists()
     assert go(path, resume=True)[0] == 144
@@ -179,7 +179,7 @@ def test_death_of_a_worker_keeps_the_part(tmp_path: Path, whole: bytes) -> None:
 
 def test_death_of_a_worker_before_its_first_block(tmp_path: Path) -> None:
     for _ in range(3):
-        with pytest.raises(RuntimeError, match="a worker process died"):
+        with pytest.raises(WorkerError, match="a worker process ended with exit code 9"):
             go(tmp_path / "a.h5", DiesAtBirth(), workers=2)
     assert not list(tmp_path.iterdir())
 

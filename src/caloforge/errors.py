@@ -20,6 +20,7 @@ __all__ = [
     "ParticleError",
     "ShowersError",
     "TrainingError",
+    "WorkerError",
 ]
 
 
@@ -69,3 +70,7 @@ class TrainingError(CaloforgeError):
 
 class ExportError(CaloforgeError):
     """A network has no form in a format, or the file does not reproduce it."""
+
+
+class WorkerError(CaloforgeError):
+    """A process that works for this one died: it was killed, memory ran out, Geant4 gave up."""

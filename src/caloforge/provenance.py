@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import shlex
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from caloforge.cores import available_cores
 
 __all__ = ["command_line", "file_sha256", "machine", "processor", "versions"]
 
@@ -23,7 +24,7 @@ def file_sha256(path: Path) -> str:
 
 def machine() -> str:
     """The machine that this runs on: cores, processor, operating system."""
-    return f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
+    return f"{available_cores()} cores, {platform.machine()}, {platform.system()}"
 
 
 def processor() -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
 
 from cyclopts import App, CycloptsError
 
@@ -37,12 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit.
 
     The exit code is 0 when it was done, 2 on bad input or usage (one line on standard error says
-    what to do), 1 on anything else.
+    what to do), 130 when it was interrupted, 1 on anything else.
 
     Args:
         arguments: The arguments; those of the process by default.
     """
-    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever a terminal can show, nothing fails
+            stream.reconfigure(errors="backslashreplace")
+    with _signals():
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(code)
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -52,12 +61,39 @@ def _run(arguments: Sequence[str]) -> int:
         return _complain(str(error), 2)
     except CycloptsError as error:
         return _complain(" ".join(str(error).split()), 2)
+    except MemoryError:
+        return _complain("there is not enough memory for this; ask for less at a time", 2)
     except KeyboardInterrupt:
-        return _complain("interrupted", 1)
+        return _complain("interrupted", 130)
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Take SIGTERM and SIGHUP as an interrupt from the keyboard: nothing is left behind.
+
+    Batch systems send SIGTERM when the time of a job is over, and may send it again; a terminal
+    that is closed sends SIGHUP, unless someone asked that it be ignored (``nohup``).
+    """
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {}
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            with suppress(ValueError):  # not in the main thread: signals are the caller's
+                before[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _complain(text: str, code: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Annotated
 
@@ -22,6 +21,7 @@ from caloforge.cli.console import (
     show,
 )
 from caloforge.cli.numbers import whole
+from caloforge.cores import available_cores
 from caloforge.errors import CaloforgeError
 from caloforge.fullsim.physics import EmPhysics, HadronicPhysics
 from caloforge.showers import FormatName
@@ -121,7 +121,7 @@ def _geant4(
             physics=PhysicsSettings("option1" if fast_em else em, physics_list, cut),
             beam=Beam.parse(spread, theta, phi),
             format=format,
-            workers=(os.cpu_count() or 1) if workers is None else workers,
+            workers=available_cores() if workers is None else workers,
             resume=resume,
             overwrite=overwrite,
             progress=progress,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +22,7 @@ from caloforge.cli.console import (
     show,
 )
 from caloforge.cli.numbers import whole
+from caloforge.cores import available_cores
 from caloforge.runtime import DEFAULT_SYSTEM
 from caloforge.runtime.generator import BATCH
 from caloforge.showers import FormatName
@@ -95,7 +95,7 @@ def _generate(
 
         check_folder(Path(page))  # before the work, not after it
     beam = Beam.parse(spread, theta, phi)
-    processes = (os.cpu_count() or 1) if workers is None else workers
+    processes = available_cores() if workers is None else workers
     start = time.perf_counter()
     with bar(f"{particle} showers", count, quiet=quiet or json) as progress:
         path = runtime.generate(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+from caloforge.cores import available_cores
 from caloforge.detector import Detector, detector_to_json
 from caloforge.errors import CaloforgeError
 from caloforge.incident.beam import Beam
@@ -130,7 +130,7 @@ def generate(
             raise CaloforgeError(msg)
     check_seed(seed)
     artefact = find_artefact(model, particle)
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    threads = max(1, available_cores() // workers)
     source = GeneratorSource(
         artefact,
         Gun(str(particle), spectrum, beam),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from caloforge.cores import available_cores
 from caloforge.detector import Detector
 from caloforge.errors import ArtefactError
 from caloforge.incident.incident import Incident
@@ -55,7 +55,7 @@ class OnnxGenerator(Generator):
     ) -> None:
         """Load the network; see :class:`~caloforge.runtime.generator.Generator`."""
         super().__init__(card, folder, particle=particle, threads=threads)
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or available_cores()
         self._pool = ThreadPoolExecutor(self._threads)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1

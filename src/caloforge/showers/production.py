@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import cast
 
-from caloforge.errors import CaloforgeError
+from caloforge.errors import CaloforgeError, WorkerError
+from caloforge.explain import option
 from caloforge.showers.output import Output
 from caloforge.showers.source import Block, Source
+from caloforge.workers import Worker, death, start_worker
 
 __all__ = ["blocks", "produce"]
 
@@ -40,17 +40,26 @@ def produce(
         progress: Called with the number of indices made so far.
 
     Raises:
+        WorkerError: A worker process died.
         CaloforgeError: What the source or the output raises.
-        RuntimeError: A worker process died or met an unforeseen error.
+        RuntimeError: A worker process met an unforeseen error.
     """
     done = output.done
     progress(done)
-    for block in blocks(
-        source, done, count, block_size=block_size, workers=workers, isolated=isolated
-    ):
-        output.append(block)
-        done += block.count
-        progress(done)
+    try:
+        for block in blocks(
+            source, done, count, block_size=block_size, workers=workers, isolated=isolated
+        ):
+            output.append(block)
+            done += block.count
+            progress(done)
+    except WorkerError as error:
+        # What is there is kept as the context of the output ends.
+        if not done:
+            raise
+        kept = f"{done} of {count} showers are kept; go on from there ({option('resume')})"
+        msg = f"{error}; {kept}"
+        raise WorkerError(msg) from None
     output.finish()
 
 
@@ -85,55 +94,40 @@ def blocks(
 
 
 def _in_processes(source: Source, starts: range, stop: int, workers: int) -> Iterator[Block]:
-    # Fresh interpreters ("spawn"), so that nothing of this process is in them; each holds only its
-    # own end of its pipe, so that it ends by itself when this process is killed.
-    context = multiprocessing.get_context("spawn")
-    pipes: list[Connection] = []
-    processes = []
+    started: list[Worker] = []
     try:
-        for _ in range(workers):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs, source), daemon=True)
-            process.start()
-            theirs.close()
-            pipes.append(ours)
-            processes.append(process)
-        yield from _in_order(pipes, starts, stop)
+        started.extend(start_worker(_work, source) for _ in range(workers))
+        yield from _in_order(started, starts, stop)
     finally:
-        for pipe in pipes:
-            pipe.close()
-        for process in processes:
-            process.terminate()
-            process.join()
+        for worker in started:
+            worker.stop()
 
 
-def _in_order(pipes: Sequence[Connection], starts: range, stop: int) -> Iterator[Block]:
+def _in_order(workers: Sequence[Worker], starts: range, stop: int) -> Iterator[Block]:
     """Hand out blocks to whoever is free, and yield them in order.
 
     No block is handed out that is more than a few per worker ahead of the one that is due, so a
     slow block cannot make the others pile up.
     """
-    ahead = 4 * len(pipes)
+    ahead = 4 * len(workers)
     due, given = 0, 0
-    busy: dict[Connection, int] = {}
-    idle = list(pipes)
+    busy: dict[Connection, tuple[Worker, int]] = {}
+    idle = list(workers)
     made: dict[int, Block | Exception] = {}
     while due < len(starts):
         while idle and given < min(len(starts), due + ahead):
-            pipe = idle.pop()
+            worker = idle.pop()
             with suppress(BrokenPipeError, ConnectionResetError):  # receiving will tell
-                pipe.send((starts[given], min(starts.step, stop - starts[given])))
-            busy[pipe] = given
+                worker.pipe.send((starts[given], min(starts.step, stop - starts[given])))
+            busy[worker.pipe] = worker, given
             given += 1
         for pipe in cast("list[Connection]", wait(list(busy))):
-            block = busy.pop(pipe)
+            worker, block = busy.pop(pipe)
             try:
                 made[block] = _unwrap(pipe.recv())
-                idle.append(pipe)
+                idle.append(worker)
             except (EOFError, ConnectionResetError):
-                made[block] = RuntimeError(
-                    "a worker process died: it was killed, or memory ran out (try fewer workers)"
-                )
+                made[block] = death(worker)
         while due in made:
             result = made.pop(due)
             if isinstance(result, Exception):  # in its turn: the blocks before it are kept
@@ -150,7 +144,6 @@ def _unwrap(result: Block | CaloforgeError | str) -> Block | Exception:
 
 def _work(pipe: Connection, source: Source) -> None:
     """What a worker process does until its pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the parent to handle
     while True:
         try:
             first, count = pipe.recv()
@@ -161,6 +154,10 @@ def _work(pipe: Connection, source: Source) -> None:
             result = source.block(first, count)
         except CaloforgeError as error:
             result = error
+        except MemoryError:
+            result = WorkerError(
+                "a worker process has no memory left; take fewer workers or smaller batches"
+            )
         except Exception:
             result = traceback.format_exc()
         try:

@@ -18,17 +18,16 @@ References:
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from caloforge.cores import available_cores
 from caloforge.detector import Detector
 from caloforge.errors import CaloforgeError, EnergyError, Geant4DataError, ParticleError
 from caloforge.fullsim import PhysicsSettings
@@ -42,6 +41,7 @@ from caloforge.runtime import Card, find_artefact, load_card
 from caloforge.runtime.kinds import find_kind
 from caloforge.speed.timing import Timing, stratified, time_geant4, time_generator
 from caloforge.version import __version__
+from caloforge.workers import call_in_process
 
 __all__ = ["BATCHES", "Benchmark", "Geant4Speed", "ModelSpeed", "benchmark"]
 
@@ -307,12 +307,8 @@ def _time_model(
 
 def _isolated(threads: int, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """Call a function in a fresh process whose numerical libraries have so many threads."""
-    context = multiprocessing.get_context("spawn")
-    with (
-        _environment(dict.fromkeys(_LIBRARIES, str(threads))),
-        ProcessPoolExecutor(1, mp_context=context) as pool,
-    ):
-        return pool.submit(function, *arguments, **named).result()
+    with _environment(dict.fromkeys(_LIBRARIES, str(threads))):
+        return call_in_process(function, *arguments, **named)
 
 
 @contextmanager
@@ -333,7 +329,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 def _machine() -> dict[str, str]:
     return {
         "processor": processor(),
-        "cores": str(os.cpu_count()),
+        "cores": str(available_cores()),
         "system": f"{platform.system()} {platform.machine()}",
         **versions(("numpy", "onnxruntime")),
         "caloforge": __version__,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from caloforge.atomic import check_folder, write_text
+from caloforge.cores import available_cores
 from caloforge.detector import detector_from_json, detector_to_json
 from caloforge.errors import OutputError, TrainingError
 from caloforge.explain import option
@@ -342,7 +342,7 @@ def find_teacher(recipe: Recipe, setting: Setting) -> Run | None:
 
 
 def _environment(recipe: Recipe) -> dict[str, Any]:
-    cores = os.cpu_count() or 1
+    cores = available_cores()
     threads = recipe.threads or cores
     where = "GPU" if recipe.device != "cpu" else f"{threads} of {cores} cores"
     return {
