@@ -161,6 +161,15 @@ def test_leaderboard_marks_the_best_generator_and_never_the_floor(found: Found) 
     assert markdown(rows).count("\n") == len(rows) + 1
 
 
+def test_halves_of_other_seeds_are_other_references(good: Showers) -> None:
+    found = [
+        evaluate(good[:800], [good[800:1200]], seed=seed, sections=("spectra",))[0]
+        for seed in (1, 2)
+    ]
+    names = [row[0].text for row in leaderboard(found)[1:]]
+    assert names == [FLOOR, "sample 1", FLOOR, "sample 1"]
+
+
 def test_other_detectors_particles_and_energies_are_refused(good: Showers, shared: Path) -> None:
     voxels = read_showers(shared / "data/eplus-voxels.h5", rows=slice(0, 200))
     with pytest.raises(ShowersError, match=r"voxels\.h5: got showers in .*; convert them first"):
@@ -217,7 +226,7 @@ def test_showers_in_memory_are_judged(good: Showers) -> None:
     halves, model = good[:1200], good[1200:1800]
     found, _ = caloforge.evaluate(halves, [model, good[1800:]], sections=("energy",))
     assert [sample.name for sample in found.samples] == [FLOOR, "sample 1", "sample 2"]
-    assert found.reference.rows == "half, at random"
+    assert found.reference.rows == "half, at random (seed 1)"
     assert found.floor.info.rows == "the other half"
     for info, showers in ((found.reference, halves), (found.samples[1].info, model)):
         assert info.file == "in memory"

@@ -19,6 +19,7 @@ from caloforge.evaluation.features import calochallenge, observables
 from caloforge.evaluation.features.studied import StudiedShowers, once
 from caloforge.evaluation.plain import plain
 from caloforge.evaluation.sections.pair import Pair, Section
+from caloforge.evaluation.shown import HistogramPanel
 from caloforge.showers import Showers
 from caloforge.web.figures import draw
 from caloforge.web.report import write_report
@@ -113,6 +114,26 @@ def test_a_pair_alone_computes_once_as_well(monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("manifold", "trees"):
         SECTIONS[name](pair)
     assert calls == [150, 150]
+
+
+def test_samples_with_bins_of_their_own_are_drawn_together() -> None:
+    """Each is compared with those showers of the reference that have its energies."""
+    low, high = made_up(600, 2), made_up(600, 3)
+    evaluation, shown = evaluate(
+        made_up(2000, 1),
+        [low[low.energy < 40], high[high.energy > 50]],
+        sections=("observables",),
+        match=True,
+    )
+    edges = [
+        panel.reference.edges
+        for item in shown[1:]
+        for panel in item.panels
+        if isinstance(panel, HistogramPanel) and panel.label.startswith(r"$E_\mathrm{tot}$")
+    ]
+    first, second = edges
+    assert not np.array_equal(first, second)
+    assert next(name for name, _, _ in draw(evaluation, shown, CALOGAN)) == "energies"
 
 
 def test_studied_showers_are_the_same_showers() -> None:

@@ -128,7 +128,7 @@ _Divided = tuple[SampleInfo, tuple[str, str], list[Showers]]
 def _divide_file(path: Path, seed: int, rows: Split | None) -> _Divided:
     with ShowerFile(path) as file:
         if rows is None and file.split is None:
-            masks, words = _halves(len(file), seed), _HALVES
+            masks, words = _halves(len(file), seed), _words(seed)
         else:
             names: tuple[Split, Split] = (rows or "test", "test" if rows == "train" else "train")
             masks = (file.rows_of(names[0]), file.rows_of(names[1]))
@@ -141,10 +141,12 @@ def _divide_showers(showers: Showers, seed: int, rows: Split | None) -> _Divided
         msg = f"rows: got {rows!r}, but showers in memory are not split; give those to compare with"
         raise ShowersError(msg)
     parts = [showers[mask] for mask in _halves(len(showers), seed)]
-    return _about(showers), _HALVES, parts
+    return _about(showers), _words(seed), parts
 
 
-_HALVES = ("half, at random", "the other half")
+def _words(seed: int) -> tuple[str, str]:
+    # With the seed: what was judged against another half must not be compared.
+    return f"half, at random (seed {seed})", "the other half"
 
 
 def _halves(count: int, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
