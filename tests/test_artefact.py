@@ -92,6 +92,19 @@ def curved() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
+def test_without_a_seed_no_two_calls_give_the_same(tiny: Path) -> None:
+    generator = caloforge.load(tiny)
+    one, two = generator.sample(np.full(5, 10.0)), generator.sample(np.full(5, 10.0))
+    assert one.seed is not None
+    assert one.seed != two.seed
+    assert not np.array_equal(one.deposits, two.deposits)
+    again = generator.sample(np.full(5, 10.0), seed=one.seed)
+    np.testing.assert_array_equal(again.deposits, one.deposits)
+    assert again.seed == one.seed
+    assert generator.sample([5.0], seed=0).seed == 0
+    assert one[:2].seed is None  # these are not all showers of that run
+
+
 @pytest.mark.parametrize("model", [network(), curved()], ids=["matrix", "curved"])
 def test_batch_threads_and_first_have_no_influence(tmp_path: Path, model: onnx.ModelProto) -> None:
     """Bit by bit."""

@@ -40,7 +40,7 @@ def make(n: int = 4, detector: Detector = CALOGAN, seed: int = 1, **changes: Any
 
 def test_one_table_says_what_is_optional() -> None:
     optional = [field.name for field in fields(Showers) if field.default is None]
-    assert list(OPTIONAL) == optional
+    assert [*OPTIONAL, "seed"] == optional
     showers = make()
     for name, field in OPTIONAL.items():
         value = getattr(showers, name)
@@ -173,6 +173,28 @@ def test_masks_and_indices(mask: np.ndarray[Any, np.dtype[np.bool_]], index: lis
     assert_rows(showers[mask], showers, mask)
     chosen = np.array(index, dtype=np.intp)
     assert_rows(showers[chosen], showers, chosen)
+
+
+def test_one_shower_is_showers_of_length_1() -> None:
+    showers = make(9)
+    for i in (0, 3, np.int64(8), -1, -9):
+        assert_rows(showers[i], showers, [i])
+    for i in (9, -10):
+        with pytest.raises(IndexError, match=f"rows: got {i}, must be an index of 9 showers"):
+            _ = showers[i]
+    assert [len(shower) for shower in showers] == [1] * 9
+    assert [shower.energy[0] for shower in showers] == showers.energy.tolist()
+    assert list(make(0)) == []
+
+
+def test_notebooks_show_a_table() -> None:
+    html = make(3, particle="<b>")._repr_html_()
+    assert html.startswith("<table>")
+    assert html.count("<tr>") == html.count("</tr>") == 7
+    assert "&lt;b&gt;" in html
+    assert "<b>showers" not in html
+    assert "overflow, entry_point, direction, leakage, event" in html
+    assert "504 cells" in make(0)._repr_html_()
 
 
 @given(cuts=st.lists(st.integers(0, 9), max_size=5))

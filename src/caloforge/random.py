@@ -10,6 +10,7 @@ another language draws the same ones.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from caloforge.errors import CaloforgeError
 
-__all__ = ["Purpose", "Streams", "check_seed", "shower_words", "stream"]
+__all__ = ["Purpose", "Streams", "check_seed", "fresh_seed", "shower_words", "stream"]
 
 _AT_A_TIME = 1 << 14  # words: what is made of these fits into the cache of a core
 
@@ -99,6 +100,11 @@ def check_seed(seed: int) -> int:
         msg = f"seed: got {seed}, must be an integer between 0 and 2^63 - 1"
         raise CaloforgeError(msg)
     return seed
+
+
+def fresh_seed() -> int:
+    """A seed that nobody has had before, from the entropy of the operating system."""
+    return int.from_bytes(os.urandom(8), "little") >> 1
 
 
 def _philox(seed: int, shower: int, purpose: Purpose, attempt: int = 0) -> np.random.Philox:

@@ -14,7 +14,7 @@ from caloforge.detector import Detector
 from caloforge.errors import CaloforgeError, DetectorError, EnergyError
 from caloforge.incident.incident import Incident
 from caloforge.particles import particle_name
-from caloforge.random import Purpose, Streams
+from caloforge.random import Purpose, Streams, fresh_seed
 from caloforge.runtime.card import Card
 from caloforge.runtime.conservation import allowed_energy
 from caloforge.showers import Showers
@@ -83,7 +83,7 @@ class Generator(ABC):
         self,
         energies: ArrayLike | Incident,
         *,
-        seed: int = 0,
+        seed: int | None = None,
         first: int = 0,
         detector: Detector | None = None,
         batch: int = BATCH,
@@ -96,7 +96,8 @@ class Generator(ABC):
             energies: The particles, or their incident energies alone: shape (N,) or (N, 1), or one
                 number, GeV. What is not said of them (particle, entry points, directions) is the
                 usual: see :class:`~caloforge.incident.incident.Incident`.
-            seed: Seed of the run. The same seed gives the same showers.
+            seed: Seed of the run. The same seed gives the same showers. None for a fresh one, so
+                that no two calls give the same; ``seed`` of the showers says which it was.
             first: Index of the first shower within the run: ``sample(e[5:], first=5)`` are the last
                 showers of ``sample(e)``.
             detector: Read the showers out in another detector, where the generator can.
@@ -109,7 +110,8 @@ class Generator(ABC):
                 the cells count where the generator makes them.
 
         Returns:
-            N showers, with the entry points and directions that were said or are conditions.
+            N showers, with the entry points and directions that were said or are conditions, and
+            their seed.
 
         Raises:
             EnergyError: An energy is not positive and finite, or out of range; or none of 100
@@ -129,6 +131,7 @@ class Generator(ABC):
                 msg = f"{name}: got {value}, must be at least {least}"
                 raise CaloforgeError(msg)
         readout = self.readout(detector)
+        seed = fresh_seed() if seed is None else seed
         parts = []
         for start in range(0, max(1, len(incident)), batch):
             part = incident[start : start + batch]
@@ -136,7 +139,7 @@ class Generator(ABC):
             streams = Streams(seed, showers, Purpose.GENERATOR)
             deposits, overflow = self.make(part, streams, readout, conserve_energy=conserve_energy)
             parts.append(part.showers(readout, deposits, overflow=overflow))
-        return Showers.concatenate(parts)
+        return replace(Showers.concatenate(parts), seed=seed)
 
     def make(
         self, incident: Incident, streams: Streams, readout: Detector, *, conserve_energy: bool

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import html
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from caloforge.units import MEV_PER_GEV
 __all__ = ["Showers"]
 
 FloatArray = NDArray[np.float64]
+_SHOWN_LAYERS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +36,8 @@ class Showers:
         leakage: Energy that left the stack: shape (N,), MeV.
         event: Which event of a run each shower belongs to, where events have any number of them:
             shape (N,), int64.
+        seed: Seed of the run that they are all the showers of; None where it is not known. It is
+            not written to files: what made them is there.
 
     Raises:
         ShowersError: Shapes do not fit together, an energy is not positive, or a value is negative,
@@ -48,6 +53,7 @@ class Showers:
     direction: FloatArray | None = None
     leakage: FloatArray | None = None
     event: NDArray[np.int64] | None = None
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         energy = np.asarray(self.energy, dtype=np.float64)
@@ -101,18 +107,61 @@ class Showers:
         span = f"{self.energy.min():.4g}-{self.energy.max():.4g} GeV"
         return f"Showers({len(self)} {self.particle or 'showers'}, {span}, {self.detector.name!r})"
 
-    def __getitem__(self, rows: slice | NDArray[np.bool_] | NDArray[np.integer]) -> Showers:
+    def __iter__(self) -> Iterator[Showers]:
+        """One shower after the other, each as showers of length 1."""
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(
+        self, rows: int | np.integer | slice | NDArray[np.bool_] | NDArray[np.integer]
+    ) -> Showers:
         """The chosen showers.
 
         Args:
-            rows: A slice, a mask of shape (N,), or indices of shape (M,).
+            rows: A slice, a mask of shape (N,), or indices of shape (M,); with one index these are
+                showers of length 1.
+
+        Raises:
+            IndexError: There is no shower of that index.
         """
+        if isinstance(rows, int | np.integer):
+            if not -len(self) <= rows < len(self):
+                msg = f"rows: got {rows}, must be an index of {len(self)} showers"
+                raise IndexError(msg)
+            first = int(rows) % len(self)
+            rows = slice(first, first + 1)
         optional = {
             name: value[rows] for name in OPTIONAL if (value := getattr(self, name)) is not None
         }
         return Showers(
             self.detector, self.energy[rows], self.deposits[rows], self.particle, **optional
         )
+
+    def _repr_html_(self) -> str:
+        """A small table, for notebooks."""
+        rows = [("detector", f"{self.detector.name}, {self.detector.n_cells:,} cells")]
+        if len(self):
+            low, high = self.energy.min(), self.energy.max()
+            response, fractions = self.response.mean(), self.layer_fractions.mean(axis=0)
+            rows += [
+                ("incident energy", f"{low:.4g} to {high:.4g} GeV"),
+                ("mean response", f"{response:.4f}"),
+                *(
+                    (f"mean fraction of layer {i}", f"{value:.4f}")
+                    for i, value in enumerate(fractions[:_SHOWN_LAYERS])
+                ),
+            ]
+        rows += [
+            ("also has", ", ".join(name for name in OPTIONAL if getattr(self, name) is not None))
+        ]
+        rows += [("seed", "" if self.seed is None else str(self.seed))]
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{name}</th>"
+            f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
+            for name, text in rows
+            if text
+        )
+        title = html.escape(f"{len(self):,} {self.particle} showers".replace("  ", " "))
+        return f"<table><caption><b>{title}</b></caption>{cells}</table>"
 
     @property
     def images(self) -> list[NDArray[np.float32]]:
@@ -182,7 +231,7 @@ class Showers:
             if not part.detector.same_readout(first.detector) or part.particle != first.particle:
                 msg = f"parts: {part!r} and {first!r} cannot be in one sample"
                 raise ShowersError(msg)
-        optional = {
+        optional: dict[str, Any] = {
             name: np.concatenate([getattr(part, name) for part in parts])
             for name in OPTIONAL
             if all(getattr(part, name) is not None for part in parts)
