@@ -154,12 +154,9 @@ class TrainingData:
                     source="Geant4",
                 )
             )
-        batch = rows.batch()
-        ends = batch.energy.min().item(), batch.energy.max().item()
-        span = float(f"{ends[0]:.3g}"), float(f"{ends[1]:.3g}")
         return cls(
-            Setting(detector, names, span),
-            batch,
+            Setting(detector, names, rows.span),
+            rows.batch(),
             tuple(Showers.concatenate(validation[name]) for name in names),
             tuple(about),
             Mirrors.of(detector, augment=augment),
@@ -252,6 +249,12 @@ class _Rows:
         self._labels.append(np.full(len(showers), label))
         for name, parts in self._arrays.items():
             parts.append(getattr(showers, name))
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Lowest and highest incident energy, to three digits, GeV."""
+        energies = np.concatenate([part for part in self._arrays["energy"] if part is not None])
+        return float(f"{energies.min():.3g}"), float(f"{energies.max():.3g}")
 
     def batch(self) -> Batch:
         energy, entry_point, direction = map(_joined, self._arrays.values())
