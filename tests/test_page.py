@@ -168,3 +168,18 @@ def test_no_showers(tmp_path: Path) -> None:
         sink.append(showers()[:0])
     with pytest.raises(ShowersError, match="no showers"):
         write_page(tmp_path / "page.html", path)
+
+
+def test_command_line(cli: Cli, tmp_path: Path) -> None:
+    one, two = tmp_path / "one.h5", tmp_path / "two.h5"
+    caloforge.write(one, caloforge.example("e+")[:50])
+    caloforge.write(two, caloforge.example("e+")[50:200])
+    result = cli("data", "page", one)
+    assert (result.code, result.err) == (0, "")
+    assert "one.html: open it in a browser" in result.out
+    assert content(tmp_path / "one.html")["reference"] is None
+    assert "exists already" in cli("data", "page", one).err
+    both = tmp_path / "both.html"
+    assert cli("data", "page", one, two, "-o", both).code == 0
+    assert content(both)["reference"]["name"] == "two.h5"
+    assert cli("data", "page", one, tmp_path / "no.h5", "-o", both, "--overwrite").code == 2

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from caloforge.errors import OutputError
 from caloforge.explain import option
 
-__all__ = ["already_there", "check_folder", "check_new", "reason", "replacing", "write_text"]
+__all__ = [
+    "PAGES",
+    "SHOWERS",
+    "already_there",
+    "check_folder",
+    "check_new",
+    "check_suffix",
+    "reason",
+    "replacing",
+    "write_text",
+]
+
+SHOWERS = (".h5", ".hdf5")
+"""How the names of files of showers end."""
+PAGES = (".html", ".htm")
+"""How the names of pages end."""
 
 
 def check_folder(path: Path) -> None:
@@ -34,6 +49,22 @@ def check_folder(path: Path) -> None:
         raise OutputError(msg)
     if not os.access(folder, os.W_OK | os.X_OK):
         msg = f"output {path}: no permission to write in {folder}"
+        raise OutputError(msg)
+
+
+def check_suffix(path: Path, legal: Sequence[str]) -> None:
+    """Refuse a name that says that the file is something else than what will be in it.
+
+    Args:
+        path: The file to make; a name that says nothing is legal.
+        legal: How it may end.
+
+    Raises:
+        OutputError: It ends otherwise.
+    """
+    if path.suffix and path.suffix.lower() not in legal:
+        ends = " or ".join(legal)
+        msg = f"output {path}: ends with {path.suffix}, must end with {ends}, which it will be"
         raise OutputError(msg)
 
 

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from rich.console import Group
 from rich.table import Table
 
-from caloforge.atomic import check_new, write_text
+from caloforge.atomic import check_new, check_suffix, write_text
 from caloforge.cli.console import Json, Overwrite, Quiet, Seed, bar, show
 from caloforge.cli.numbers import whole
 
@@ -85,6 +85,7 @@ def _benchmark(
     from caloforge.speed.benchmark import benchmark as time_models
 
     if output is not None:
+        check_suffix(Path(output), (".json",))
         check_new(Path(output), overwrite=overwrite)  # before the work, not after it
     with bar("timing", len(models) + 1, quiet=quiet or json, unit="models") as progress:
         result = time_models(

@@ -204,11 +204,12 @@ def example(
     json: Json = False,
 ) -> None:
     """Write 1,000 Geant4 showers that come with caloforge, to try everything on."""
-    from caloforge.atomic import check_new, replacing
+    from caloforge.atomic import SHOWERS, check_new, check_suffix, replacing
     from caloforge.showers import open_showers
     from caloforge.showers.examples import example_file
 
     source = example_file(particle)
+    check_suffix(Path(output), SHOWERS)
     check_new(Path(output), overwrite=overwrite)
     with replacing(Path(output)) as beside:
         shutil.copyfile(source, beside)
@@ -245,6 +246,52 @@ def _show_conversion(made: Conversion, *, as_json: bool, quiet: bool) -> None:
 
 
 _WORTH_SAYING = 1e-4
+
+
+@data.command(
+    help_epilogue=(
+        "**Examples:**\n\n"
+        "- caloforge data page showers.h5 -o showers.html\n"
+        "- caloforge data page vae.h5 geant4.h5 -o both.html"
+    )
+)
+def page(
+    file: Annotated[str, Parameter(name="FILE", help="File of showers.")],
+    beside: Annotated[
+        str | None,
+        Parameter(name="BESIDE", help="Another file, of the same particle in the same detector."),
+    ] = None,
+    /,
+    *,
+    output: Annotated[
+        str | None,
+        Parameter(name=["--output", "-o"], help="Page to make; default: FILE with .html."),
+    ] = None,
+    detector: Readout = None,
+    particle: Particle = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Write a page to look at: the showers of a file beside those of another, or beside Geant4."""
+    from caloforge.atomic import PAGES, check_new, check_suffix
+    from caloforge.showers import open_showers
+    from caloforge.web.page import write_page
+
+    path = Path(file).with_suffix(".html") if output is None else Path(output)
+    check_suffix(path, PAGES)
+    check_new(path, overwrite=overwrite)
+    count = 0
+    for name in (file, beside):
+        if name is not None:
+            with open_showers(name, detector, particle) as opened:
+                count += len(opened)
+    with bar("looking", count, quiet=quiet or json) as progress:
+        write_page(
+            path, file, beside=beside, detector=detector, particle=particle, progress=progress
+        )
+    result = {"page": str(path), "showers": count}
+    show(result, f"{path}: open it in a browser", as_json=json, quiet=quiet)
 
 
 def _table(report: FileReport) -> Table:

@@ -178,9 +178,11 @@ def _compare(
     json: Json = False,
 ) -> None:
     """One table over many evaluations: the best in bold, the floor as a row."""
-    from caloforge.atomic import write_text
+    from caloforge.atomic import check_suffix, write_text
     from caloforge.evaluation import leaderboard, markdown, read_evaluation
 
+    if output is not None:
+        check_suffix(Path(output), (".md",))
     rows = leaderboard([read_evaluation(folder) for folder in folders])
     if output is not None:
         write_text(Path(output), markdown(rows))

@@ -91,8 +91,9 @@ def _generate(
     from caloforge.incident.beam import Beam
 
     if page is not None:
-        from caloforge.atomic import check_folder
+        from caloforge.atomic import PAGES, check_folder, check_suffix
 
+        check_suffix(Path(page), PAGES)
         check_folder(Path(page))  # before the work, not after it
     beam = Beam.parse(spread, theta, phi)
     processes = available_cores() if workers is None else workers

@@ -57,7 +57,10 @@ def find_artefact(model: str | Path, particle: str | int | None = None) -> Path:
     fitting = [folder for folder, names in particles.items() if wanted in names]
     if not fitting:
         known = sorted({name for names in particles.values() for name in names})
-        msg = f"particle: there is no {str(model)!r} for {wanted}, only for {', '.join(known)}"
+        msg = (
+            f"particle: there is no {str(model)!r} for {wanted}, only for {', '.join(known)}; ask "
+            f"for one of these by name, or train your own"
+        )
         raise ParticleError(msg)
     if len(fitting) > 1:
         names = ", ".join(folder.name for folder in fitting)

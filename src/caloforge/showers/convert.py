@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.atomic import check_new, replacing
+from caloforge.atomic import SHOWERS, check_new, check_suffix, replacing
 from caloforge.detector import CylindricalLayer, Detector, RectangularLayer
 from caloforge.errors import DetectorError, ShowersError
 from caloforge.showers.cleaning import Cleaning, Tally
@@ -114,6 +114,7 @@ def convert_file(
         CaloforgeError: A file or an argument is wrong, or no shower is left.
     """
     target = Path(target)
+    check_suffix(target, SHOWERS)
     check_new(target, overwrite=overwrite)
     cleaning = cleaning or Cleaning()
     with ShowerFile(source, source_detector, particle) as file:

@@ -24,7 +24,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from caloforge.atomic import already_there, check_folder, reason, write_text
+from caloforge.atomic import SHOWERS, already_there, check_folder, check_suffix, reason, write_text
 from caloforge.errors import OutputError
 from caloforge.explain import option
 from caloforge.showers.container import Showers
@@ -106,6 +106,7 @@ class Output:
 
     def __enter__(self) -> Self:
         for path in self.paths:
+            check_suffix(path, SHOWERS)
             check_folder(path)
         with self._reporting():
             fresh = not self._part.exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from caloforge.atomic import check_new, replacing
+from caloforge.atomic import SHOWERS, check_new, check_suffix, replacing
 from caloforge.detector import Detector
 from caloforge.errors import CaloforgeError, FileFormatError
 from caloforge.random import Purpose, stream
@@ -51,6 +51,7 @@ def split_file(
     if not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-9):
         msg = f"fractions: got {fractions}, must not be negative and sum to 1"
         raise CaloforgeError(msg)
+    check_suffix(target, SHOWERS)
     check_new(target, overwrite=overwrite)
     with ShowerFile(source, detector, particle) as file:
         if file.split is not None:

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.atomic import check_new, replacing
+from caloforge.atomic import SHOWERS, check_new, check_suffix, replacing
 from caloforge.detector import detector_to_json
 from caloforge.showers.container import Showers
 from caloforge.showers.disk import Disk
@@ -52,6 +52,7 @@ def write_showers(
         DetectorError: The detector does not fit the format.
     """
     path = Path(path)
+    check_suffix(path, SHOWERS)
     check_new(path, overwrite=overwrite)
     with replacing(path) as beside, ShowerSink(beside, format=format) as sink:
         sink.append(showers)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from caloforge.atomic import PAGES, check_suffix
 from caloforge.errors import ArtefactError
 from caloforge.evaluation.summary.file import read_summary
 from caloforge.evaluation.summary.summary import Summary, SummaryBuilder
@@ -28,6 +29,8 @@ def write_page(
     showers: str | Path,
     *,
     beside: str | Path | None = None,
+    detector: str | Path | None = None,
+    particle: str | int | None = None,
     seconds: float | None = None,
     processes: int = 1,
     progress: Callable[[int], None] = lambda _: None,
@@ -42,6 +45,8 @@ def write_page(
         path: HTML file to make or replace.
         showers: File of showers.
         beside: File of showers to compare them with, of the same particle in the same detector.
+        detector: What the showers of both are recorded in, where the files do not say.
+        particle: What they are showers of, where the files do not say.
         seconds: Wall time that making them took, here and now.
         processes: How many made them side by side.
         progress: Called with the number of showers looked at so far.
@@ -49,7 +54,8 @@ def write_page(
     Raises:
         CaloforgeError: A file cannot be read or written, or the two cannot be compared.
     """
-    sample = _look(showers, progress)
+    check_suffix(Path(path), PAGES)
+    sample = _look(showers, detector, particle, progress)
     seed = sample.run.get("seed")
     run = RunInfo(
         generator=_maker(sample.run) or Path(showers).name,
@@ -65,7 +71,7 @@ def write_page(
         other = _reference(sample)
     else:
         count = sample.summary.count
-        found = _look(beside, lambda done: progress(count + done))
+        found = _look(beside, detector, particle, lambda done: progress(count + done))
         name = _maker(found.run) or Path(beside).name
         if name == run.generator:  # told apart by their files
             name, run = Path(beside).name, replace(run, generator=Path(showers).name)
@@ -83,8 +89,13 @@ class _Sample:
     run: Mapping[str, object]
 
 
-def _look(path: str | Path, progress: Callable[[int], None]) -> _Sample:
-    with open_showers(path) as file:
+def _look(
+    path: str | Path,
+    detector: str | Path | None,
+    particle: str | int | None,
+    progress: Callable[[int], None],
+) -> _Sample:
+    with open_showers(path, detector, particle) as file:
         builder = SummaryBuilder(file.detector, file.particle)
         done = 0
         for block in file.blocks():
