@@ -15,6 +15,7 @@ __all__ = [
     "PAGES",
     "SHOWERS",
     "already_there",
+    "check_different",
     "check_folder",
     "check_new",
     "check_suffix",
@@ -72,6 +73,29 @@ def already_there(path: Path) -> OutputError:
     """The error that there is something already which must not be replaced."""
     how = f"choose another name or overwrite it ({option('overwrite')})"
     return OutputError(f"output {path}: exists already; {how}")
+
+
+def check_different(**paths: str | Path | None) -> None:
+    """Refuse two outputs, or an output and an input, that are the same file.
+
+    Args:
+        paths: Files by what they are called; None where there is none.
+
+    Raises:
+        OutputError: Two of them are the same.
+    """
+    seen: dict[Path, str] = {}
+    for name, path in paths.items():
+        if path is None:
+            continue
+        try:
+            where = Path(path).resolve()
+        except (OSError, RuntimeError):  # what cannot be is refused where it is used
+            continue
+        if where in seen:
+            msg = f"{name}: got {path}, which is {seen[where]} too; give each a file of its own"
+            raise OutputError(msg)
+        seen[where] = name
 
 
 def check_new(path: Path, *, overwrite: bool) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import platform
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from caloforge.cores import available_cores
 
-__all__ = ["command_line", "file_sha256", "machine", "processor", "versions"]
+__all__ = ["command_line", "file_sha256", "files_sha256", "machine", "processor", "versions"]
 
 Option = str | float | tuple[str | float, ...] | None
 
@@ -20,6 +20,12 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_sha256(paths: Sequence[Path]) -> str:
+    """SHA-256 of a file; of several that of their own hashes, in order."""
+    found = [file_sha256(path) for path in paths]
+    return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
 
 
 def machine() -> str:

@@ -42,8 +42,8 @@ def _evaluate(
         list[str],
         Parameter(
             negative="",
-            help="Geant4 showers; of a file that is split, the test rows. One for each particle "
-            "with --transfer.",
+            help="Geant4 showers; of a file that is split, the test rows. Several files are one "
+            "sample; with --transfer one for each particle.",
         ),
     ],
     showers: Annotated[
@@ -55,6 +55,12 @@ def _evaluate(
     ] = False,
     rows: Annotated[
         Split | None, Parameter(help="Which rows of a split file are the reference.")
+    ] = None,
+    detector: Annotated[
+        str | None, Parameter(help="What showers are recorded in, where their file does not say.")
+    ] = None,
+    particle: Annotated[
+        str | None, Parameter(help="PDG name of what they are of, where their file does not say.")
     ] = None,
     match_energies: Annotated[
         bool, Parameter(negative="", help="Compare showers of equal energy, leave out the rest.")
@@ -85,6 +91,7 @@ def _evaluate(
     if transfer:
         others = {
             "--rows": rows is not None,
+            "--particle": particle is not None,
             "--match-energies": match_energies,
             "--model": bool(model),
             "--repeats": repeats != 1,
@@ -92,24 +99,26 @@ def _evaluate(
         if unused := [name for name, given in others.items() if given]:
             msg = f"{unused[0]}: got it beside --transfer, which has no use for it; leave it out"
             raise CaloforgeError(msg)
-        _transfer(folder, reference, showers, quick, device, seed, quiet=quiet, json=json)
+        _transfer(folder, reference, showers, quick, device, seed, detector, quiet=quiet, json=json)
         return
-    if len(reference) > 1:
-        msg = f"--reference: got {len(reference)} files, must be one (several with --transfer)"
-        raise CaloforgeError(msg)
-    truth = judge.load_reference(reference[0], seed=seed, rows=rows)
-    particle = truth.sample.showers.particle
+    truth = judge.load_reference(
+        reference, seed=seed, rows=rows, detector=detector, particle=particle
+    )
+    samples = [
+        judge.load_sample(path, seed=seed, detector=detector, particle=particle) for path in showers
+    ]
+    name = truth.sample.showers.particle
     steps = len(judge.SECTIONS) * (1 + len(showers))
     with bar("evaluating", steps, quiet=quiet or json, unit="steps") as progress:
         found, shown = judge.evaluate(
             truth,
-            showers,
+            samples,
             seed=seed,
             quick=quick,
             match=match_energies,
             repeats=repeats,
             device=device,
-            models=[load(name, particle or None) for name in model or ()],
+            models=[load(item, name or None) for item in model or ()],
             command=command_line(*sys.argv[1:]),
             progress=lambda done, _what: progress(done),
         )
@@ -130,6 +139,7 @@ def _transfer(
     quick: bool,
     device: str,
     seed: int,
+    detector: str | None,
     *,
     quiet: bool,
     json: bool,
@@ -140,8 +150,10 @@ def _transfer(
     from caloforge.evaluation.classifiers.transfer import PAIRS, TransferProtocol, transfer_test
     from caloforge.evaluation.results import TRANSFER
 
-    geant4 = [load_reference(path, seed=seed).sample.showers for path in reference]
-    generated = [load_sample(path).showers for path in showers]
+    geant4 = [
+        load_reference(path, seed=seed, detector=detector).sample.showers for path in reference
+    ]
+    generated = [load_sample(path, seed=seed, detector=detector).showers for path in showers]
     trials = 3 if quick else 10
     protocol = TransferProtocol()
     with bar(
@@ -174,15 +186,17 @@ def _compare(
     output: Annotated[
         str | None, Parameter(name=["--output", "-o"], help="Also write the table as Markdown.")
     ] = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """One table over many evaluations: the best in bold, the floor as a row."""
-    from caloforge.atomic import check_suffix, write_text
+    from caloforge.atomic import check_new, check_suffix, write_text
     from caloforge.evaluation import leaderboard, markdown, read_evaluation
 
     if output is not None:
         check_suffix(Path(output), (".md",))
+        check_new(Path(output), overwrite=overwrite)
     rows = leaderboard([read_evaluation(folder) for folder in folders])
     if output is not None:
         write_text(Path(output), markdown(rows))

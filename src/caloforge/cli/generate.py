@@ -41,6 +41,11 @@ generate = App(
 )
 
 
+def _file(energy: str) -> str | None:
+    """The file that energies are read from, if they are."""
+    return energy.strip().removeprefix("file:") if energy.strip().startswith("file:") else None
+
+
 @generate.default
 def _generate(
     *,
@@ -91,10 +96,12 @@ def _generate(
     from caloforge.incident.beam import Beam
 
     if page is not None:
-        from caloforge.atomic import PAGES, check_folder, check_suffix
+        from caloforge.atomic import PAGES, check_different, check_new, check_suffix
 
+        check_different(output=output, page=page, energy=_file(energy))
         check_suffix(Path(page), PAGES)
-        check_folder(Path(page))  # before the work, not after it
+        # Before the work, not after it. A run that is resumed may have made its page.
+        check_new(Path(page), overwrite=overwrite or resume)
     beam = Beam.parse(spread, theta, phi)
     processes = available_cores() if workers is None else workers
     start = time.perf_counter()

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from caloforge.errors import CaloforgeError
+from caloforge.errors import CaloforgeError, ShowersError
 from caloforge.evaluation.classifiers.network_test import check_training
 from caloforge.evaluation.distances.response import conditional_energies, conditional_response
 from caloforge.evaluation.features.studied import StudiedShowers
@@ -18,6 +18,7 @@ from caloforge.evaluation.matching import match_energies, require_comparable
 from caloforge.evaluation.plain import plain
 from caloforge.evaluation.results import Evaluation, SampleResult
 from caloforge.evaluation.samples import (
+    LEAST,
     Reference,
     Sample,
     load_reference,
@@ -92,7 +93,7 @@ def evaluate(
     if not isinstance(reference, Reference):
         reference = load_reference(reference, seed=seed)
     reference, loaded = name_particle(
-        reference, [_sample(item, i) for i, item in enumerate(samples, start=1)]
+        reference, [_sample(item, i, seed) for i, item in enumerate(samples, start=1)]
     )
     # What is computed of the reference is kept to the end, of a sample for as long as it is judged.
     truth = replace(reference.sample, showers=StudiedShowers.of(reference.sample.showers))
@@ -134,14 +135,30 @@ def evaluate(
     return evaluation, [shown for _, shown in judged]
 
 
-def _sample(source: Sample | Showers | str | Path, number: int) -> Sample:
+def _sample(source: Sample | Showers | str | Path, number: int, seed: int) -> Sample:
     if isinstance(source, Sample):
         return source
-    return load_sample(source, f"sample {number}" if isinstance(source, Showers) else None)
+    name = f"sample {number}" if isinstance(source, Showers) else None
+    return load_sample(source, name, seed=seed)
+
+
+def _require_enough(sample: Sample, what: str) -> None:
+    """Refuse a sample that says nothing, before anything is computed.
+
+    Raises:
+        ShowersError: It has too few showers.
+    """
+    if len(sample.showers) < LEAST:
+        msg = (
+            f"showers {sample.info.file}: has {len(sample.showers)} showers {what}, must have at "
+            f"least {LEAST}; make more of them"
+        )
+        raise ShowersError(msg)
 
 
 def _pair(reference: Sample, sample: Sample, *, match: bool, seed: int) -> tuple[Sample, Sample]:
     """The reference and the sample, cut down to equal energies if that was asked for."""
+    _require_enough(sample, "to judge")
     if not match:
         require_comparable(reference.showers, sample.showers, sample.info.file)
         return reference, sample
@@ -149,6 +166,7 @@ def _pair(reference: Sample, sample: Sample, *, match: bool, seed: int) -> tuple
     first, second = match_energies(reference.showers.energy, sample.showers.energy, rng)
     truth = reference.rows(first, f"{reference.info.rows}, energies matched")
     matched = sample.rows(second, f"{sample.info.rows}, energies matched")
+    _require_enough(matched, "with a partner of equal energy")
     require_comparable(truth.showers, matched.showers, sample.info.file)
     return truth, matched
 

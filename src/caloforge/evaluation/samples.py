@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.detector import Detector
 from caloforge.errors import ShowersError
 from caloforge.evaluation.results import FLOOR, SampleInfo
-from caloforge.provenance import file_sha256
-from caloforge.random import Purpose, stream
-from caloforge.showers import ShowerFile, Showers, Split
+from caloforge.provenance import files_sha256
+from caloforge.random import check_seed
+from caloforge.showers import Paths, ShowerFile, Showers, Split
 
-__all__ = ["IN_MEMORY", "Reference", "Sample", "load_reference", "load_sample", "name_particle"]
+__all__ = [
+    "IN_MEMORY",
+    "LEAST",
+    "Reference",
+    "Sample",
+    "load_reference",
+    "load_sample",
+    "name_particle",
+]
 
+LEAST = 100
+"""Showers that each sample must have: fewer say nothing."""
 IN_MEMORY = "in memory"
 """What stands in place of the name of a file where there is none."""
 
@@ -66,28 +77,43 @@ class Reference:
     training: Showers | None
 
 
-def load_sample(source: Showers | str | Path, name: str | None = None) -> Sample:
+def load_sample(
+    source: Showers | Paths,
+    name: str | None = None,
+    *,
+    seed: int = 1,
+    detector: str | Path | Detector | None = None,
+    particle: str | int | None = None,
+) -> Sample:
     """Showers to judge.
 
     Args:
-        source: File of showers, or showers.
+        source: File of showers, or several that hold one sample, or showers.
         name: What to call it; by default the name of the file, or ``"showers"``.
+        seed: Seed of the order that they are put in; that of the file never matters.
+        detector: What they are recorded in, where the file does not say.
+        particle: What they are of, where the file does not say.
 
     Raises:
         FileFormatError: The file is missing, damaged or not in a known format.
         ShowersError: A value is negative, infinite or not a number.
     """
     if isinstance(source, Showers):
-        return Sample(name or "showers", source, _info(_about(source), source, "all"))
-    path = Path(source)
-    with ShowerFile(path) as file:
-        showers = file.read_rows(slice(None))
+        showers = source[_order([source], seed)]
+        return Sample(name or "showers", showers, _info(_about(source), showers, "all"))
+    with ShowerFile(source, detector, particle) as file:
+        showers = file.read_rows(_order(file.blocks(), seed))
         info = _info(_about(file), showers, "all")
-    return Sample(name or path.stem, showers, info)
+    return Sample(name or file.path.stem, showers, info)
 
 
 def load_reference(
-    source: Showers | str | Path, *, seed: int, rows: Split | None = None
+    source: Showers | Paths,
+    *,
+    seed: int,
+    rows: Split | None = None,
+    detector: str | Path | Detector | None = None,
+    particle: str | int | None = None,
 ) -> Reference:
     """Geant4 showers, and those of them that are set aside to make the floor from.
 
@@ -96,10 +122,12 @@ def load_reference(
     rows, chosen at random, are the reference and the other half the floor.
 
     Args:
-        source: File of Geant4 showers, or showers.
-        seed: Seed of the choice.
+        source: File of Geant4 showers, or several that hold one sample, or showers.
+        seed: Seed of the choice, and of the order within the parts; that of the file never matters.
         rows: Which rows of a file that is split are the reference; the floor is of its train rows,
             or of its test rows where the reference is the train rows.
+        detector: What they are recorded in, where the file does not say.
+        particle: What they are of, where the file does not say.
 
     Raises:
         CaloforgeError: The file cannot be read, or has too few showers.
@@ -107,40 +135,42 @@ def load_reference(
     if isinstance(source, Showers):
         about, words, parts = _divide_showers(source, seed, rows)
     else:
-        about, words, parts = _divide_file(Path(source), seed, rows)
+        with ShowerFile(source, detector, particle) as file:
+            about, words, parts = _divide_file(file, seed, rows)
     first, second = (
         Sample(name, part, _info(about, part, text))
         for name, part, text in zip(("Geant4", FLOOR), parts, words, strict=True)
     )
-    if min(len(first.showers), len(second.showers)) < 100:
-        where = about.file if isinstance(source, Showers) else source
+    if min(len(first.showers), len(second.showers)) < LEAST:
         msg = (
-            f"reference {where}: has {len(first.showers)} showers to compare with and "
-            f"{len(second.showers)} for the floor, must have at least 100 of both"
+            f"reference {about.file}: has {len(first.showers)} showers to compare with and "
+            f"{len(second.showers)} for the floor, must have at least {LEAST} of both"
         )
         raise ShowersError(msg)
     return Reference(first, second, parts[1] if words[1] == "train rows" else None)
 
 
+Rows = NDArray[np.intp]
 _Divided = tuple[SampleInfo, tuple[str, str], list[Showers]]
 
 
-def _divide_file(path: Path, seed: int, rows: Split | None) -> _Divided:
-    with ShowerFile(path) as file:
-        if rows is None and file.split is None:
-            masks, words = _halves(len(file), seed), _words(seed)
-        else:
-            names: tuple[Split, Split] = (rows or "test", "test" if rows == "train" else "train")
-            masks = (file.rows_of(names[0]), file.rows_of(names[1]))
-            words = (f"{names[0]} rows", f"{names[1]} rows")
-        return _about(file), words, file.read_parts(masks)
+def _divide_file(file: ShowerFile, seed: int, rows: Split | None) -> _Divided:
+    order = _order(file.blocks(), seed)
+    if rows is None and file.split is None:
+        chosen, words = _halves(order), _words(seed)
+    else:
+        names: tuple[Split, Split] = (rows or "test", "test" if rows == "train" else "train")
+        first, second = (file.rows_of(name)[order] for name in names)
+        chosen = (order[first], order[second])
+        words = (f"{names[0]} rows", f"{names[1]} rows")
+    return _about(file), words, file.read_parts(chosen)
 
 
 def _divide_showers(showers: Showers, seed: int, rows: Split | None) -> _Divided:
     if rows is not None:
         msg = f"rows: got {rows!r}, but showers in memory are not split; give those to compare with"
         raise ShowersError(msg)
-    parts = [showers[mask] for mask in _halves(len(showers), seed)]
+    parts = [showers[chosen] for chosen in _halves(_order([showers], seed))]
     return _about(showers), _words(seed), parts
 
 
@@ -149,12 +179,28 @@ def _words(seed: int) -> tuple[str, str]:
     return f"half, at random (seed {seed})", "the other half"
 
 
-def _halves(count: int, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Two masks of shape (N,): half of the rows, and the others."""
-    rng = stream(seed, Purpose.FLOOR)
-    half = np.zeros(count, dtype=np.bool_)
-    half[rng.permutation(count)[: count // 2]] = True
-    return half, ~half
+def _halves(order: Rows) -> tuple[Rows, Rows]:
+    return order[: len(order) // 2], order[len(order) // 2 :]
+
+
+def _order(blocks: Iterable[Showers], seed: int) -> Rows:
+    """The rows in an order that is random and depends on what is in them, not on where they stand.
+
+    Args:
+        blocks: N showers.
+        seed: Seed of the order.
+
+    Returns:
+        A permutation: shape (N,).
+    """
+    key = check_seed(seed).to_bytes(8, "little")
+    digests = b"".join(
+        hashlib.blake2b(deposits.tobytes() + energy.tobytes(), digest_size=8, key=key).digest()
+        for showers in blocks
+        for deposits, energy in zip(showers.deposits, showers.energy, strict=True)
+    )
+    order: Rows = np.argsort(np.frombuffer(digests, dtype=np.uint64), kind="stable")
+    return order
 
 
 def name_particle(
@@ -187,7 +233,8 @@ def _about(source: ShowerFile | Showers) -> SampleInfo:
     if isinstance(source, Showers):
         sha256 = hashlib.sha256(np.ascontiguousarray(source.deposits).data).hexdigest()
     else:
-        file, sha256, run = source.path.name, file_sha256(source.path), source.run
+        file = ", ".join(path.name for path in source.paths)
+        sha256, run = files_sha256(source.paths), source.run
     return SampleInfo(
         file=file,
         sha256=sha256,

@@ -92,8 +92,12 @@ def import_calzone() -> Any:
     """The module ``calzone``.
 
     Raises:
-        Geant4DataError: It is not installed.
+        Geant4DataError: It is not installed, or nothing says where its data tables are.
     """
+    data_directory()
+    if not os.environ.get(_VARIABLE) and sys.platform != "win32":
+        # It panics without, though the system may know the home directory of the user.
+        os.environ.setdefault("HOME", str(Path.home()))
     try:
         import calzone
     except ImportError as error:
@@ -103,13 +107,24 @@ def import_calzone() -> Any:
 
 
 def data_directory() -> Path:
-    """Where Geant4 looks for its tables: ``GEANT4_DATA_DIR``, or else calzone's own folder."""
+    """Where Geant4 looks for its tables: ``GEANT4_DATA_DIR``, or else calzone's own folder.
+
+    Raises:
+        Geant4DataError: It is not set, and there is no home directory that this folder is in.
+    """
     named = os.environ.get(_VARIABLE)
     if named:
         return Path(named)
-    if sys.platform == "win32":
-        return Path(os.environ["LOCALAPPDATA"]) / "calzone" / "data"
-    return Path.home() / ".local/share/calzone/data"
+    try:
+        if sys.platform == "win32":
+            return Path(os.environ["LOCALAPPDATA"]) / "calzone" / "data"
+        return Path.home() / ".local/share/calzone/data"
+    except (RuntimeError, KeyError):  # a batch node that does not know the user
+        msg = (
+            f"Geant4 needs its data tables, but there is no home directory to find them in; set "
+            f"{_VARIABLE} to the folder that has them, or HOME"
+        )
+        raise Geant4DataError(msg) from None
 
 
 def missing_datasets(directory: Path) -> tuple[DataLibrary, ...]:

@@ -21,7 +21,8 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from caloforge.errors import EnergyError
+from caloforge.atomic import reason
+from caloforge.errors import CaloforgeError, EnergyError
 from caloforge.random import Purpose, Streams
 
 __all__ = ["Spectrum", "parse_range"]
@@ -141,20 +142,30 @@ class Spectrum:
 
     @classmethod
     def _from_file(cls, path: Path, text: str) -> Spectrum:
-        if not path.is_file():
-            msg = f"energy: there is no file {path}; give {_EXAMPLES}"
-            raise EnergyError(msg)
-        if h5py.is_hdf5(path):
-            from caloforge.showers import open_showers
+        from caloforge.showers.opening import find_files
+        from caloforge.showers.samples import read_energies
 
-            with open_showers(path) as file:
-                values = tuple(file.energies().tolist())
-        else:
-            try:
-                values = tuple(float(line) for line in path.read_text("utf-8").split())
-            except ValueError as error:
-                msg = f"energy: {path} must hold one energy in GeV per line ({error})"
-                raise EnergyError(msg) from None
+        try:
+            paths = find_files(path)
+            if not all(each.is_file() for each in paths):
+                msg = f"energy: there is no file {path}; give {_EXAMPLES}"
+                raise EnergyError(msg)
+            if h5py.is_hdf5(paths[0]):
+                values = tuple(read_energies(paths).tolist())
+            else:
+                words = [word for each in paths for word in each.read_text("utf-8").split()]
+                values = tuple(map(float, words))
+        except OSError as error:
+            msg = f"energy: {path} cannot be read: {reason(error)}"
+            raise EnergyError(msg) from None
+        except UnicodeDecodeError:
+            msg = f"energy: {path} is neither HDF5 nor text with one energy in GeV per line"
+            raise EnergyError(msg) from None
+        except CaloforgeError:
+            raise
+        except ValueError as error:
+            msg = f"energy: {path} must hold one energy in GeV per line ({error})"
+            raise EnergyError(msg) from None
         return cls("list", _positive(values, text), text, finite=True)
 
 

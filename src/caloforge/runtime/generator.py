@@ -207,13 +207,30 @@ class Generator(ABC):
         Raises:
             DetectorError: The generator cannot fill that detector.
         """
-        if detector is None or detector.same_readout(self.detector):
+        if detector is None:
+            return self.detector
+        self.check_stack(detector)
+        if detector.same_readout(self.detector):
             return self.detector
         msg = (
             f"detector: {self.card.name} fills {self.detector.name!r}, not {detector.name!r}; "
             "convert the file afterwards (caloforge data convert)"
         )
         raise DetectorError(msg)
+
+    def check_stack(self, detector: Detector) -> None:
+        """Refuse a readout of other plates than those that the generator stands for.
+
+        Raises:
+            DetectorError: It is of another stack.
+        """
+        if not detector.same_stack(self.detector):
+            msg = (
+                f"detector: {detector.name!r} is made for another stack of plates than "
+                f"{self.detector.name!r}, which {self.card.name} stands for; simulate showers "
+                "there and train a generator on them"
+            )
+            raise DetectorError(msg)
 
     @abstractmethod
     def _deposits(

@@ -51,9 +51,10 @@ class ParametricGenerator(Generator):
                 for the generator's own.
 
         Raises:
-            DetectorError: The layers do not fit.
+            DetectorError: The layers do not fit, or it is of another stack of plates.
         """
         wanted = detector or self.detector
+        self.check_stack(wanted)
         if wanted.has_depth:
             ends = {depth for layer in self.model.detector.layers for depth in layer.depth or ()}
             if all(depth in ends for layer in wanted.layers for depth in layer.depth or ()):

@@ -7,15 +7,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from caloforge.detector import Detector
 from caloforge.errors import FileFormatError
 from caloforge.showers.container import Showers
 from caloforge.showers.fields import Split
-from caloforge.showers.opening import Paths
+from caloforge.showers.opening import (
+    Paths,
+    check_datasets,
+    find_files,
+    find_format,
+    open_file,
+    reading,
+)
 from caloforge.showers.reading import ShowerFile
 
-__all__ = ["open_showers", "read_part", "read_parts", "read_showers"]
+__all__ = ["open_showers", "read_energies", "read_part", "read_parts", "read_showers"]
 
 
 def open_showers(
@@ -56,6 +64,33 @@ def read_showers(
             raise FileFormatError(msg)
         chosen = np.arange(start, max(start, stop))
         return file.read_rows(chosen if split is None else chosen[file.rows_of(split)[chosen]])
+
+
+def read_energies(path: Paths) -> NDArray[np.float64]:
+    """The incident energies of a file, whatever its showers are recorded in.
+
+    Args:
+        path: HDF5 file in one of the formats, or several.
+
+    Returns:
+        Shape (N,), GeV; unchecked.
+
+    Raises:
+        FileFormatError: A file is missing, damaged or not in a known format.
+    """
+    found = []
+    for each in find_files(path):
+        with open_file(each) as file, reading(each):
+            format_ = find_format(file, each)
+            key = format_.energy_key
+            check_datasets(file, [key], each)
+            format_.check_types(file, str(each))
+            shape = file[key].shape
+            if shape[1:] not in ((), (1,)) or not shape:
+                msg = f"file {each}: {key!r} has shape {shape}, must be (N, 1)"
+                raise FileFormatError(msg)
+            found.append(format_.energies(file, slice(None)))
+    return np.concatenate(found)
 
 
 def read_part(
