@@ -406,7 +406,6 @@ class TestRecipes:
             settings={"encoder": [8, 4], "batch_norm": True, "epochs": 1, "batch_size": 4},
             budget="2m",
             augment=False,
-            threads=0,
         )
         words = asked.command().split()
         assert words[:3] == ["caloforge", "train", "atlas-vae"]
@@ -528,3 +527,30 @@ def test_command_line(cli: Cli, split: dict[str, Path], tmp_path: Path) -> None:
     assert "epochs: got 0" in wrong.err
     assert not (tmp_path / "other").exists()
     assert "did you mean" in cli(*arguments, "--epoch", 1, "-o", tmp_path / "x").err.lower()
+
+
+def test_resuming_needs_the_run_alone(
+    cli: Cli, split: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not its options, nor the folder that it was begun in."""
+    monkeypatch.chdir(split["eplus"].parent)
+    begun = ("train", "atlas-vae", "--particle", "e+", "--data", "eplus.h5", "--encoder", 8)
+    small = ("--decoder", 8, "--batch-size", 12, "--epochs", 3, "--seed", 5, "--quiet")
+    assert cli(*begun, *small, "-o", tmp_path / "whole").code == 0
+
+    def interrupt(done: float, text: str) -> None:
+        if done >= 0.5:
+            raise KeyboardInterrupt
+
+    asked = Run.open(tmp_path / "whole").recipe
+    with pytest.raises(KeyboardInterrupt):
+        train(asked, tmp_path / "run", progress=interrupt)
+    monkeypatch.chdir(tmp_path)
+    done = cli("train", "atlas-vae", "--resume", "-o", "run", "--quiet")
+    assert done.code == 0, done.err
+    same(Run.open(tmp_path / "whole"), Run.open(tmp_path / "run"))
+    other = cli("train", "calogan", "--resume", "-o", "run")
+    assert other.code == 2
+    assert "output run: is a run of atlas-vae, not of calogan" in other.err
+    changed = cli("train", "atlas-vae", "--resume", "--seed", 6, "-o", "run")
+    assert "began with seed 5, not 6" in changed.err

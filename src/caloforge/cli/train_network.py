@@ -26,6 +26,7 @@ from caloforge.cli.numbers import whole
 
 need_training()
 
+from caloforge.errors import TrainingError  # noqa: E402
 from caloforge.models.config import SystemConfig  # noqa: E402
 from caloforge.models.systems import SYSTEMS, system_type  # noqa: E402
 from caloforge.training import Recipe, Run, train  # noqa: E402
@@ -60,13 +61,26 @@ def _settings(config_type: type[SystemConfig]) -> type[BaseModel]:
     )
 
 
+def _begun(system: str, recipe: str | None, output: Path, *, resume: bool) -> Recipe | None:
+    """What the options change: a recipe that was named, or that of the run to go on with."""
+    if recipe is not None:
+        return Recipe.read(recipe)
+    if not (resume and output.exists()):
+        return None
+    found = Run.open(output).recipe
+    if found.system != system:
+        msg = f"output {output}: is a run of {found.system}, not of {system}"
+        raise TrainingError(msg)
+    return found
+
+
 def _files(
-    recipe: str | None, particle: list[str] | None, data: list[Path] | None
+    base: Recipe | None, particle: list[str] | None, data: list[Path] | None
 ) -> dict[str, tuple[Path, ...]] | None:
     """The data that are asked for; those of the recipe where none are."""
-    if recipe is None or particle is not None:
+    if base is None or particle is not None:
         return files_by_particle(particle or [], data or [])
-    return None if data is None else files_by_particle(Recipe.read(recipe).particles, data)
+    return None if data is None else files_by_particle(base.particles, data)
 
 
 def _command(system: str) -> Callable[..., None]:
@@ -120,7 +134,8 @@ def _command(system: str) -> Callable[..., None]:
             str | None, Parameter(help="float32, or bfloat16: mixed precision, for a GPU.")
         ] = None,
         threads: Annotated[
-            int | None, Parameter(converter=whole, help="Threads on the CPU. Default: all cores.")
+            int | None,
+            Parameter(converter=whole, help="Threads on the CPU, 0: all cores. Default: 1."),
         ] = None,
         tensorboard: Annotated[
             bool, Parameter(help="Write metrics for TensorBoard too.", negative="")
@@ -131,8 +146,9 @@ def _command(system: str) -> Callable[..., None]:
         quiet: Quiet = False,
         json: Json = False,
     ) -> None:
+        base = _begun(system, recipe, output, resume=resume)
         given: dict[str, Any] = {
-            "data": _files(recipe, particle, data),
+            "data": _files(base, particle, data),
             "preset": preset,
             "teacher": teacher,
             "budget": budget,
@@ -146,9 +162,9 @@ def _command(system: str) -> Callable[..., None]:
             "threads": threads,
         }
         changes = {key: value for key, value in given.items() if value is not None}
-        changes["system"] = system
         changes["settings"] = {} if settings is None else settings.model_dump(exclude_unset=True)
-        asked = Recipe.parse(changes) if recipe is None else Recipe.read(recipe, **changes)
+        changes["system"] = system
+        asked = Recipe.parse(changes) if base is None else base.changed(**changes)
         if overwrite:
             Run.remove(output)
         with progress_line("training", quiet=quiet or json) as progress:

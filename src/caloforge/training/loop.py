@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from caloforge.cores import available_cores
 from caloforge.errors import CaloforgeError, TrainingError
 from caloforge.models.system import Losses, System
 from caloforge.models.systems import system_type
@@ -110,7 +111,12 @@ def train(
         run.check_same(recipe, data.files, parents)
     else:
         run = Run.create(folder, recipe, data.setting, data.files, parents)
-    with run.lock(), _threads(recipe.threads), torch.random.fork_rng(), _signals() as stopped:
+    with (
+        run.lock(),
+        _threads(recipe.threads or available_cores()),
+        torch.random.fork_rng(),
+        _signals() as stopped,
+    ):
         run.write_state("running")
         try:
             training = _Training(
@@ -352,8 +358,7 @@ def _board(folder: Path) -> Any:
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
     before = torch.get_num_threads()
-    if count:
-        torch.set_num_threads(count)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

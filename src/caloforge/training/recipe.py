@@ -64,7 +64,8 @@ class Recipe(BaseModel):
         augment: Use the mirror symmetries of the detector.
         device: Where to train: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         precision: Of the losses: ``"bfloat16"`` is mixed precision, for a GPU.
-        threads: Threads on the CPU; 0 for as many as there are cores.
+        threads: Threads on the CPU; 0 for as many as the job has cores. On a machine that does
+            other work, too, more than one can be slower than one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,7 +83,7 @@ class Recipe(BaseModel):
     augment: bool = True
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?|mps)$")] = "cpu"
     precision: Literal["float32", "bfloat16"] = "float32"
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0)] = 1
 
     @classmethod
     def parse(cls, content: Mapping[str, Any]) -> Self:
@@ -126,7 +127,24 @@ class Recipe(BaseModel):
         if not isinstance(content, dict):
             msg = f"recipe {path}: holds no keys; see docs/training.md"
             raise ConfigError(msg)
-        settings = {**(content.get("settings") or {}), **changes.pop("settings", {})}
+        return cls._merged(content, changes)
+
+    def changed(self, **changes: Any) -> Self:
+        """The same with some things changed; ``settings`` are merged.
+
+        With another preset, settings of this one do not stay.
+
+        Raises:
+            ConfigError: A key is unknown, or a value is not legal.
+        """
+        content = self.model_dump()
+        if changes.get("preset", self.preset) != self.preset:
+            content["settings"] = {}
+        return self._merged(content, changes)
+
+    @classmethod
+    def _merged(cls, content: Mapping[str, Any], changes: Mapping[str, Any]) -> Self:
+        settings = {**(content.get("settings") or {}), **changes.get("settings", {})}
         return cls.parse({**content, **changes, "settings": settings})
 
     @property

@@ -107,6 +107,12 @@ class Run:
             update={
                 "settings": recipe.config.model_dump(mode="json"),
                 "choose_by": recipe.criterion,
+                # As they are from anywhere: the run may be resumed from another folder.
+                "data": {
+                    particle: tuple(path.absolute() for path in paths)
+                    for particle, paths in recipe.data.items()
+                },
+                "teacher": None if recipe.teacher is None else recipe.teacher.absolute(),
             }
         )
         run = cls(folder, full, setting, training, _environment(recipe), parents)
