@@ -101,17 +101,23 @@ def test_public_names() -> None:
         "Recipe",
         "Showers",
         "__version__",
+        "convert",
         "evaluate",
         "example",
         "export_run",
         "generate",
+        "histogram",
         "load",
         "load_detector",
+        "observables",
         "open",
+        "plot",
         "read",
         "simulate",
+        "to_awkward",
         "train",
         "write",
+        "write_page",
     ]
     for name in dir(caloforge):
         assert getattr(caloforge, name) is not None

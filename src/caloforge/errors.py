@@ -16,6 +16,7 @@ __all__ = [
     "ExportError",
     "FileFormatError",
     "Geant4DataError",
+    "NotInstalledError",
     "OutputError",
     "ParticleError",
     "ShowersError",
@@ -54,6 +55,13 @@ class ParticleError(CaloforgeError):
 
 class ArtefactError(CaloforgeError):
     """An artefact is unknown, incomplete, or does not fit its card."""
+
+
+class NotInstalledError(CaloforgeError, AttributeError):
+    """Something needs a package that is not installed.
+
+    What a module offers under a name is not there then: so :func:`help` and :func:`dir` go on.
+    """
 
 
 class Geant4DataError(CaloforgeError):

@@ -35,6 +35,8 @@ app = App(
 )
 for command in (generate, geant4, train, export, evaluate, compare, benchmark, data, models):
     app.command(command)
+# By the path of the function: nothing else needs it.
+app.command("caloforge.cli.completion:install_completion", name="--install-completion")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

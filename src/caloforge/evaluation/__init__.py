@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from caloforge.errors import CaloforgeError
+from caloforge.errors import NotInstalledError
 
 if TYPE_CHECKING:
     from caloforge.evaluation.judge import evaluate
@@ -51,4 +51,4 @@ def __getattr__(name: str) -> Any:
         if (error.name or "").split(".")[0] not in _EXTRA:
             raise
         msg = f"judging needs {error.name}: pip install 'caloforge[evaluate]'"
-        raise CaloforgeError(msg) from None
+        raise NotInstalledError(msg) from None
