@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from caloforge.detector import detector_to_json
+from caloforge.errors import ShowersError
 from caloforge.export.card import (
     artefact_name,
     definition,
@@ -15,14 +16,15 @@ from caloforge.export.card import (
 )
 from caloforge.export.folder import artefact_folder
 from caloforge.export.measure import measure
+from caloforge.models.fastcalosim.fit import check_rows, energy_range
 from caloforge.models.fastcalosim.overflow import overflow_from_cells
-from caloforge.models.fastcalosim.sampling import FastCaloSim, FastCaloSimConfig
+from caloforge.models.fastcalosim.sampling import FastCaloSim, FastCaloSimConfig, is_empty
 from caloforge.particles import particle_name
 from caloforge.provenance import command_line, file_sha256, machine
 from caloforge.runtime.card import CARD, Card, TensorSpec, TrainingRows
 from caloforge.runtime.conditions import Condition
 from caloforge.runtime.parametric import PARAMETERS, ParametricGenerator, write_parameters
-from caloforge.showers import read_part
+from caloforge.showers import Showers, read_part
 from caloforge.version import __version__
 
 __all__ = ["train_fastcalosim"]
@@ -35,6 +37,9 @@ _LIMITS = (
 _LIMIT_BESIDE = (
     "Energy beside the voxels that it was fitted on is one ring per layer, up to half the side of "
     "the plates."
+)
+_LIMIT_EMPTY = (
+    "{:.2%} of the showers that it was fitted on have no deposit at all; it makes no such showers."
 )
 _LIMIT_INSIDE = "Energy outside the voxels that it was fitted on is not described."
 
@@ -83,6 +88,10 @@ def train_fastcalosim(
             train = replace(train, overflow=overflow)
             sources.append(Path(cells))
         tests = [read_part(Path(path), "test", name) for path in (cells, data) if path is not None]
+        empty = is_empty(train)
+        settings = config or FastCaloSimConfig.preset(name)
+        check_rows(train.energy[~empty], settings)
+        _inside(tests[0], energy_range(train.energy[~empty], settings))  # now, not after the fit
         model = FastCaloSim.fit(train, config, progress)
         wall_time = time.perf_counter() - start
         write_parameters(folder / PARAMETERS, model, detector_to_json(model.detector))
@@ -143,15 +152,37 @@ def train_fastcalosim(
             wall_time=round(wall_time, 1),
             machine=f"{machine()}, one process, NumPy",
             metrics=(),
-            limits=(*_LIMITS, _LIMIT_BESIDE if model.has_outer_rings else _LIMIT_INSIDE),
+            limits=(
+                *_LIMITS,
+                _LIMIT_BESIDE if model.has_outer_rings else _LIMIT_INSIDE,
+                *([_LIMIT_EMPTY.format(empty.mean())] if empty.any() else []),
+            ),
             licence="Apache-2.0",
             references=("ATL-SOFT-PUB-2018-002", "arXiv:2109.02551"),
             files={path.name: file_sha256(path) for path in sorted(folder.iterdir())},
         )
         generator = ParametricGenerator(card, folder)
-        found = measure({name: generator}, tests[:1], seed=seed)
+        inside = _inside(tests[0], card.energy_range)
+        found = measure({name: generator}, [inside], seed=seed)
         (folder / CARD).write_text(card.model_copy(update=found).to_json(), "utf-8")
     return output
+
+
+def _inside(test: Showers, energies: tuple[float, float]) -> Showers:
+    """The test rows of energies that the parametrisation is for.
+
+    Raises:
+        ShowersError: There are none.
+    """
+    low, high = energies
+    inside = test[(test.energy >= low) & (test.energy <= high)]
+    if not len(inside):
+        msg = (
+            f"showers: none of the {len(test)} test rows has an energy within the {low:g} to "
+            f"{high:g} GeV that is fitted; split the file anew, or fit another range"
+        )
+        raise ShowersError(msg)
+    return inside
 
 
 def _rounded(energies: tuple[float, float]) -> tuple[float, float]:

@@ -27,7 +27,13 @@ from caloforge.models.fastcalosim.rings import Rings
 from caloforge.random import Purpose, stream
 from caloforge.units import MEV_PER_GEV
 
-__all__ = ["FastCaloSimConfig", "Parametrisation", "fit_parametrisation"]
+__all__ = [
+    "FastCaloSimConfig",
+    "Parametrisation",
+    "check_rows",
+    "energy_range",
+    "fit_parametrisation",
+]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -141,22 +147,17 @@ def fit_parametrisation(
         progress: Called with the number of energy nodes fitted so far.
 
     Raises:
-        ShowersError: There are fewer showers than ``config.min_rows``, or all deposits of one of
-            them are zero.
+        ShowersError: There are fewer showers than ``config.min_rows``, all deposits of one of them
+            are zero, or all have the same incident energy.
     """
-    if len(energy) < config.min_rows:
-        msg = (
-            f"showers: got {len(energy)}, must be at least min_rows = {config.min_rows}; "
-            "add showers or lower min_rows"
-        )
-        raise ShowersError(msg)
+    check_rows(energy, config)
     ring_energy = sectors.sum(axis=2)
     observables, defined = _observables(rings, energy, ring_energy)
     log_e = np.log(energy)
     pca_bin = _pca_bins(log_e, observables[:, : 1 + rings.n_layers], config.n_bins)
     n_bins = prod(config.n_bins)
 
-    low, high = np.log(config.energy_range or (energy.min(), energy.max())).tolist()
+    low, high = np.log(energy_range(energy, config)).tolist()
     nodes = np.linspace(low, high, config.n_nodes)
     z = np.linspace(-config.max_z, config.max_z, config.n_quantiles)
     tables: dict[str, list[Floats]] = {name: [] for name in _BY_BIN}
@@ -194,6 +195,36 @@ def fit_parametrisation(
     )
 
 
+def energy_range(energy: Floats, config: FastCaloSimConfig) -> tuple[float, float]:
+    """Lowest and highest incident energy that is fitted, GeV: as set, or those of the showers."""
+    return config.energy_range or (float(energy.min()), float(energy.max()))
+
+
+def check_rows(energy: Floats, config: FastCaloSimConfig) -> None:
+    """Refuse showers that nothing can be fitted to, before the work.
+
+    Args:
+        energy: Incident energies in GeV of the showers that have a deposit, shape (N,).
+        config: Settings.
+
+    Raises:
+        ShowersError: They are fewer than ``config.min_rows``, or all of the same energy.
+    """
+    if len(energy) < config.min_rows:
+        msg = (
+            f"showers: got {len(energy)} with a deposit, must be at least min_rows = "
+            f"{config.min_rows}; add showers or lower min_rows"
+        )
+        raise ShowersError(msg)
+    low, high = energy_range(energy, config)
+    if not (low < high and energy.min() < energy.max()):
+        msg = (
+            f"showers: all have an incident energy of {low:g} GeV, but a parametrisation goes from "
+            "one energy to another; add showers of other energies"
+        )
+        raise ShowersError(msg)
+
+
 def _round(values: Floats, bits: int) -> Floats:
     """Round to significant bits, so that the tables compress and are exact in single precision."""
     mantissa, exponent = np.frexp(values)
@@ -207,7 +238,7 @@ def _observables(
     layer = np.add.reduceat(ring_energy, rings.first, axis=1)
     total = layer.sum(axis=1, keepdims=True)
     if (total <= 0).any():
-        msg = "showers: some have no deposit at all, must be positive; remove them"
+        msg = "showers: some have no deposit at all, must be positive; leave them out"
         raise ShowersError(msg)
     layer_of_ring = layer[:, rings.layer]
     share = ring_energy / np.where(layer_of_ring > 0, layer_of_ring, 1)
@@ -231,7 +262,8 @@ def _conditional_ranks(log_e: Floats, values: Floats, neighbours: int = 250) -> 
     """
     order = np.argsort(log_e, kind="stable")
     x = log_e[order]
-    y = values[order] - np.polyval(np.polyfit(x, values[order], 3), x)
+    degree = min(3, len(np.unique(x)) - 1)
+    y = values[order] - np.polyval(np.polyfit(x, values[order], degree), x)
     n = len(y)
     start = np.clip(np.arange(n) - neighbours, 0, max(n - 2 * neighbours - 1, 0))
     index = np.minimum(start[:, None] + np.arange(2 * neighbours + 1), n - 1)
@@ -275,7 +307,10 @@ def _scale(values: Floats, distance: Floats, weight: Floats) -> Floats:
     w, d = weight[:, None], distance[:, None]
     core = np.clip(values, *np.quantile(values, [0.05, 0.95], axis=0))
     mean, mean_d = (w * core).sum(axis=0), (w * d).sum()
-    slope = (w * (d - mean_d) * core).sum(axis=0) / (w * (d - mean_d) ** 2).sum()
+    spread = (w * (d - mean_d) ** 2).sum()
+    if spread <= 0:  # all of one energy: nothing to scale by
+        return values
+    slope = (w * (d - mean_d) * core).sum(axis=0) / spread
     at_node = mean - slope * mean_d
     power = np.clip(slope / np.maximum(at_node, 0.1 * mean + 1e-30), -1.5, 1.5)
     return np.asarray(values * np.exp(-power * d))

@@ -39,12 +39,17 @@ from numpy.typing import NDArray
 
 from caloforge.detector import CylindricalLayer, Detector, Hits
 from caloforge.errors import ArtefactError, EnergyError
-from caloforge.models.fastcalosim.fit import FastCaloSimConfig, Parametrisation, fit_parametrisation
+from caloforge.models.fastcalosim.fit import (
+    FastCaloSimConfig,
+    Parametrisation,
+    check_rows,
+    fit_parametrisation,
+)
 from caloforge.models.fastcalosim.rings import Rings
 from caloforge.showers import Showers
 from caloforge.units import MEV_PER_GEV
 
-__all__ = ["FastCaloSim", "FastCaloSimConfig"]
+__all__ = ["FastCaloSim", "FastCaloSimConfig", "is_empty"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -93,7 +98,8 @@ class FastCaloSim:
         Args:
             showers: Reference showers on a detector with cylindrical layers; training rows only.
                 Where they have overflow and the stack of the detector is known, a layer with
-                overflow gets a ring outside its voxels, up to half the side of the plates.
+                overflow gets a ring outside its voxels, up to half the side of the plates. Showers
+                without any deposit are left out: none is made.
             config: Settings of the fit; by default the preset of the particle.
             progress: Called with the number of energy nodes fitted so far.
 
@@ -105,6 +111,8 @@ class FastCaloSim:
             ShowersError: There are too few showers for the settings.
         """
         config = config or FastCaloSimConfig.preset(showers.particle)
+        showers = showers[~is_empty(showers)]
+        check_rows(showers.energy, config)
         rings = Rings.of(showers.detector, _outer_radius(showers))
         sectors = rings.sectors(showers.detector, showers.deposits, showers.overflow)
         tables = fit_parametrisation(rings, showers.energy, sectors, config, progress)
@@ -333,6 +341,15 @@ def _interpolate(first: Floats, second: Floats, t: Floats) -> Floats:
     positive = (first > 0) & (second > 0)
     ratio = np.where(positive, second, 1) / np.where(positive, first, 1)
     return np.asarray(np.where(positive, first * ratio**t, linear))
+
+
+def is_empty(showers: Showers) -> NDArray[np.bool_]:
+    """Which showers have no deposit, neither in voxels nor beside them: shape (N,)."""
+    total = showers.total_energy
+    if showers.overflow is not None:
+        total = total + showers.overflow.sum(axis=1)
+    empty: NDArray[np.bool_] = total <= 0
+    return empty
 
 
 def _outer_radius(showers: Showers) -> Floats:
