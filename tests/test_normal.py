@@ -146,7 +146,7 @@ def test_ends_of_the_range() -> None:
     with np.errstate(all="raise"):
         drawn = of_words(words)
     assert np.isfinite(drawn).all()
-    np.testing.assert_allclose(drawn, formula(words), atol=2e-6, rtol=0)
+    np.testing.assert_allclose(drawn, formula(words), atol=1e-6, rtol=0)
     assert np.abs(drawn).max() == pytest.approx(np.sqrt(66 * np.log(2)), abs=1e-6)
     assert (of_words(np.array([[(2**32 - 1) << 32]], np.uint64)) == 0).all()
 
