@@ -30,7 +30,7 @@ MODULES = sorted(
 # The single files that everyone may use, and what each room may use of the others, at most: the
 # table of ARCHITECTURE.md, lowest floor first. A room uses nothing that stands below it here.
 COMMON = {"atomic", "cores", "errors", "explain", "particles", "provenance", "random", "units"}
-COMMON |= {"version", "workers"}
+COMMON |= {"registry", "version", "workers"}
 ROOMS: dict[str, set[str]] = {
     "detector": set(),
     "showers": {"detector"},

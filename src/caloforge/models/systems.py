@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from caloforge.errors import ConfigError
-from caloforge.explain import suggestion
+from caloforge.registry import chosen
 
 if TYPE_CHECKING:
     from caloforge.models.system import System
@@ -28,9 +27,5 @@ def system_type(name: str) -> type[System]:
     Raises:
         ConfigError: There is no such system.
     """
-    if name not in SYSTEMS:
-        msg = f"system: {name!r} is none that is trained; {suggestion(name, SYSTEMS)}"
-        raise ConfigError(msg)
-    module, attribute = SYSTEMS[name][0].split(":")
-    found: type[System] = getattr(import_module(module), attribute)
+    found: type[System] = chosen("system", name, SYSTEMS, ConfigError)
     return found

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from caloforge.errors import ArtefactError
-from caloforge.explain import suggestion
+from caloforge.registry import chosen
 from caloforge.runtime.generator import Generator
 
 __all__ = ["KINDS", "find_kind"]
@@ -27,9 +25,5 @@ def find_kind(runtime: str) -> type[Generator]:
     Raises:
         ArtefactError: There is no such kind.
     """
-    if runtime not in KINDS:
-        msg = f"runtime: {runtime!r} is not known; {suggestion(runtime, KINDS)}"
-        raise ArtefactError(msg)
-    module, _, name = KINDS[runtime].partition(":")
-    kind: type[Generator] = getattr(import_module(module), name)
+    kind: type[Generator] = chosen("runtime", runtime, KINDS, ArtefactError)
     return kind

@@ -6,11 +6,10 @@ other hosts.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from caloforge.errors import ExportError
-from caloforge.explain import suggestion
+from caloforge.registry import chosen
 
 if TYPE_CHECKING:
     from caloforge.export.profiles.base import Profile
@@ -31,9 +30,5 @@ def find_profile(name: str) -> Profile:
     Raises:
         ExportError: There is none of that name.
     """
-    if name not in PROFILES:
-        msg = f"profile: {name!r} is not known; {suggestion(name, PROFILES)}"
-        raise ExportError(msg)
-    module, attribute = PROFILES[name][0].split(":")
-    found: Profile = getattr(import_module(module), attribute)()
-    return found
+    profile: Profile = chosen("profile", name, PROFILES, ExportError)()
+    return profile
