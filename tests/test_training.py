@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from caloforge.detector import load_detector
 from caloforge.errors import (
@@ -190,6 +191,40 @@ class TestResuming:
             train(recipe(split), tmp_path / "run", resume=True)
         with pytest.raises(TrainingError, match="of another system"):
             load_checkpoint(run.best, torch.nn.Linear(2, 3))  # type: ignore[arg-type]
+
+
+class TestFullDisk:
+    """What was just made goes; what can be resumed stays."""
+
+    @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SafetensorError])
+    def test_before_the_first_checkpoint(
+        self,
+        split: dict[str, Path],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        error: OSError | type[SafetensorError],
+    ) -> None:
+        def full(*arguments: Any, **options: Any) -> None:
+            if isinstance(error, OSError):
+                raise error
+            msg = "I/O error: No space left on device (os error 28)"
+            raise error(msg)
+
+        monkeypatch.setattr("caloforge.training.checkpoint.save_file", full)
+        with pytest.raises(OutputError, match="no space left on the disk"):
+            train(recipe(split), tmp_path / "run")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_before_the_run_has_begun(
+        self, split: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*arguments: Any, **options: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Run, "about", full)
+        with pytest.raises(OutputError, match="run: cannot be written: no space left on the disk"):
+            train(recipe(split), tmp_path / "run")
+        assert list(tmp_path.iterdir()) == []
 
 
 class TestEnds:

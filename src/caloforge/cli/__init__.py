@@ -12,6 +12,7 @@ from types import FrameType
 
 from cyclopts import App, CycloptsError
 
+from caloforge.atomic import reason
 from caloforge.cli.benchmark import benchmark
 from caloforge.cli.data import data
 from caloforge.cli.evaluate import compare, evaluate
@@ -70,6 +71,9 @@ def _run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # what no one nearer to it has put into words
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{reason(error)}", 2)
     return 0
 
 

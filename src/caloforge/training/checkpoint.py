@@ -49,7 +49,11 @@ def save_checkpoint(
     # Parameters may share memory or be views: the file holds each by itself.
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     with replacing(path) as beside:
-        save_file(tensors, beside, {"state": json.dumps(state), "groups": json.dumps(groups)})
+        about = {"state": json.dumps(state), "groups": json.dumps(groups)}
+        try:
+            save_file(tensors, beside, about)
+        except SafetensorError as error:  # what the operating system said, in other words
+            raise OSError(str(error)) from None
 
 
 def load_checkpoint(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from caloforge.atomic import reason
 from caloforge.cores import available_cores
-from caloforge.errors import CaloforgeError, TrainingError
+from caloforge.errors import CaloforgeError, OutputError, TrainingError
 from caloforge.models.system import Losses, System
 from caloforge.models.systems import system_type
 from caloforge.random import Purpose, shower_words
@@ -130,6 +132,16 @@ def train(
                 tensorboard=tensorboard,
             )
             training.go()
+        except OutputError:
+            # A full disk: what was just made goes, what can be resumed stays.
+            if not run.checkpoint.exists():
+                shutil.rmtree(run.folder, ignore_errors=True)
+            raise
+        except OSError as error:
+            if not run.checkpoint.exists():
+                shutil.rmtree(run.folder, ignore_errors=True)
+            msg = f"output {run.folder}: cannot be written: {reason(error)}"
+            raise OutputError(msg) from None
         except CaloforgeError as error:
             run.write_state("failed", str(error))
             raise

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from filelock import FileLock, Timeout
 
-from caloforge.atomic import check_folder, write_text
+from caloforge.atomic import check_folder, reason, write_text
 from caloforge.cores import available_cores
 from caloforge.detector import detector_from_json, detector_to_json
 from caloforge.errors import OutputError, TrainingError
@@ -116,10 +116,17 @@ class Run:
             }
         )
         run = cls(folder, full, setting, training, _environment(recipe), parents)
-        folder.mkdir()
-        run.write_state("new")
-        write_text(folder / "recipe.yaml", recipe.to_yaml())
-        write_text(folder / _ABOUT, json.dumps(run.about(), indent=1) + "\n")
+        try:
+            folder.mkdir()
+            run.write_state("new")
+            write_text(folder / "recipe.yaml", recipe.to_yaml())
+            write_text(folder / _ABOUT, json.dumps(run.about(), indent=1) + "\n")
+        except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError):
+                msg = f"output {folder}: cannot be written: {reason(error)}"
+                raise OutputError(msg) from None
+            raise
         return run
 
     @classmethod

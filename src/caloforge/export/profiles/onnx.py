@@ -35,7 +35,14 @@ TOLERANCE = 1e-5
 
 _OPSET = 18
 _LIMIT_HALF = "Weights are rounded to half precision."
+_LIMIT_STEPS = (
+    "A few showers deviate from PyTorch, by up to {:.1g} of their largest deposit: they lie where "
+    "the network has a step."
+)
 _COMPARED = 64  # showers
+# Where a network has steps (an empty shower or not), rounding may move a few showers over them.
+_MAY_STEP = 0.05  # of the showers
+_LARGEST_STEP = 1e-2  # of the largest deposit
 _LEAST = 1e-3  # MeV: showers whose largest deposit is smaller are compared on this scale
 _LARGE = 1024  # elements of a tensor whose rounding is worth it
 
@@ -109,7 +116,10 @@ class OnnxProfile(Profile):
     def write(self, job: Job, folder: Path) -> Written:
         """Write ``generator.onnx``."""
         deviation = export_onnx(OnnxForm(job), folder / MODEL, half=job.half)
-        return Written(deviation, (_LIMIT_HALF,) if job.half else ())
+        limits = [_LIMIT_HALF] if job.half else []
+        if deviation > TOLERANCE:
+            limits.append(_LIMIT_STEPS.format(deviation))
+        return Written(deviation, tuple(limits))
 
 
 def export_onnx(form: Form, path: Path, *, half: bool = False) -> float:
@@ -127,7 +137,7 @@ def export_onnx(form: Form, path: Path, *, half: bool = False) -> float:
 
     Raises:
         ExportError: The network cannot be written as ONNX, its weights are too large for half
-            precision, or ONNX Runtime does not reproduce it to 1e-5.
+            precision, or ONNX Runtime does not reproduce it to 1e-5, a few showers apart.
         OutputError: The file cannot be written.
     """
     network = deepcopy(form)
@@ -136,8 +146,10 @@ def export_onnx(form: Form, path: Path, *, half: bool = False) -> float:
         _round_weights(network)
     model = _convert(network, half=half)
     content = model.SerializeToString(deterministic=True)
-    deviation = _deviation(network if half else form, content)
-    if not deviation <= TOLERANCE:
+    deviations = _deviations(network if half else form, content)
+    deviation = float(deviations.max())
+    steps = deviation <= _LARGEST_STEP and (deviations > TOLERANCE).mean() <= _MAY_STEP
+    if not (deviation <= TOLERANCE or steps):
         msg = (
             f"generator: ONNX Runtime deviates from PyTorch by {deviation:.2g} of the largest "
             f"deposit, must be at most {TOLERANCE:g}; look for steps and large numbers in the "
@@ -231,8 +243,8 @@ def _store_as_half(model: onnx.ModelProto) -> None:
     model.graph.node.extend(nodes)
 
 
-def _deviation(network: Form, content: bytes) -> float:
-    """Deviation of ONNX Runtime from PyTorch, in one batch and shower by shower; see above."""
+def _deviations(network: Form, content: bytes) -> NDArray[np.float64]:
+    """Largest deviation of ONNX Runtime from PyTorch of each shower, in a batch and alone."""
     session = _session(content)
     feed = network.examples(network.batch or _COMPARED)
     names = [item.name for item in network.outputs]
@@ -254,7 +266,8 @@ def _deviation(network: Form, content: bytes) -> float:
         msg = f"generator: ONNX Runtime cannot run it: {str(error).splitlines()[0]}"
         raise ExportError(msg) from error
     scale = np.maximum(expected.max(axis=1, keepdims=True), _LEAST)
-    return float(np.max(np.abs(np.stack(got) - expected) / scale))
+    found: NDArray[np.float64] = np.max(np.abs(np.stack(got) - expected) / scale, axis=(0, 2))
+    return found
 
 
 def _beside(outputs: Sequence[Any]) -> NDArray[np.float64]:
