@@ -105,8 +105,9 @@ def test_shipped_reference(tmp_path: Path) -> None:
     caloforge.generate(path, particle="gamma", energy="1:100", count=20, seed=1)
     write_page(page, path)
     found = content(page)
-    assert found["run"]["generator"] == "fastcalosim-gamma"
-    command = "caloforge generate --particle gamma --energy 1:100 -n 20 --seed 1"
+    assert found["run"]["generator"] == "atlas-vae-gamma"
+    command = "caloforge generate --particle gamma --energy 1:100 -n 20 --seed 1 "
+    command += "--model atlas-vae-gamma"
     assert found["run"]["command"] == command
     assert found["reference"]["count"] > 1000
     assert found["profiles"][0]["reference"] is not None

@@ -23,7 +23,6 @@ from caloforge.cli.console import (
 )
 from caloforge.cli.numbers import whole
 from caloforge.cores import available_cores
-from caloforge.runtime import DEFAULT_SYSTEM
 from caloforge.runtime.generator import BATCH
 from caloforge.showers import FormatName
 
@@ -60,8 +59,11 @@ def _generate(
     output: Output,
     seed: Seed = 0,
     model: Annotated[
-        str, Parameter(help="System, artefact or folder: see 'caloforge models list'.")
-    ] = DEFAULT_SYSTEM,
+        str | None,
+        Parameter(
+            help="System, artefact or folder (caloforge models list); default: the best of them."
+        ),
+    ] = None,
     spread: Spread = 0.0,
     theta: Theta = "0",
     phi: Phi = "0",
@@ -103,6 +105,8 @@ def _generate(
         # Before the work, not after it. A run that is resumed may have made its page.
         check_new(Path(page), overwrite=overwrite or resume)
     beam = Beam.parse(spread, theta, phi)
+    readout = None if detector is None else load_detector(detector)
+    chosen = runtime.best_artefact(particle, readout) if model is None else None
     processes = available_cores() if workers is None else workers
     start = time.perf_counter()
     with bar(f"{particle} showers", count, quiet=quiet or json) as progress:
@@ -112,9 +116,9 @@ def _generate(
             energy=energy,
             count=count,
             seed=seed,
-            model=model,
+            model=model if chosen is None else chosen.name,
             beam=None if beam == Beam() else beam,
-            detector=None if detector is None else load_detector(detector),
+            detector=readout,
             format=format,
             workers=processes,
             batch=batch,
@@ -132,8 +136,28 @@ def _generate(
             # Of a run that went on it is not known how long all of it took.
             took = None if resume else seconds
             write_page(page, path, seconds=took, processes=processes, progress=progress)
-    result = {"file": str(path), "showers": count, "seconds": seconds, "page": page}
+    result = {
+        "file": str(path),
+        "model": model if chosen is None else chosen.name,
+        "showers": count,
+        "seconds": seconds,
+        "page": page,
+    }
     text = f"{path}: {count:,} showers in {seconds:.1f} s ({count / seconds:,.0f} per second)"
+    if chosen is not None:
+        text += f"\n{_reason(chosen, particle)}"
     if page is not None:
         text += f"\n{page}: open it in a browser"
     show(result, text, as_json=json, quiet=quiet)
+
+
+def _reason(artefact: Path, particle: str) -> str:
+    """Why this generator was taken, where none was asked for."""
+    from caloforge.runtime.artefacts import verdict
+
+    score = verdict(artefact, particle)
+    told = "" if score is None else f" ({score.label}: {score.value:.2f})"
+    return (
+        f"made by {artefact.name}: of the shipped generators the one that is least told from "
+        f"Geant4{told}; --model takes another"
+    )

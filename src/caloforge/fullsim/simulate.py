@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from caloforge.atomic import SHOWERS, check_suffix
 from caloforge.detector import Detector, detector_to_json
 from caloforge.errors import CaloforgeError
 from caloforge.fullsim.data import data_directory, require_data
@@ -73,6 +74,7 @@ def simulate(
         if value < 1:
             msg = f"{name}: got {value}, must be at least 1"
             raise CaloforgeError(msg)
+    check_suffix(Path(output), SHOWERS)
     spectrum = Spectrum.parse(energy) if isinstance(energy, str) else energy
     spectrum.sample(seed, count - 1, 1)
     beam = beam or Beam()

@@ -1,8 +1,8 @@
 """Loading artefacts and making showers with them, without PyTorch."""
 
 from caloforge.runtime.artefacts import (
-    DEFAULT_SYSTEM,
     artefact_names,
+    best_artefact,
     find_artefact,
     load,
     load_card,
@@ -12,10 +12,10 @@ from caloforge.runtime.generate import generate
 from caloforge.runtime.generator import Generator
 
 __all__ = [
-    "DEFAULT_SYSTEM",
     "Card",
     "Generator",
     "artefact_names",
+    "best_artefact",
     "card_schema",
     "find_artefact",
     "generate",

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from caloforge.detector import Detector, detector_from_json
 from caloforge.errors import ArtefactError, ParticleError
 from caloforge.particles import particle_name
-from caloforge.runtime.card import CARD, Card, read_content
+from caloforge.runtime.card import CARD, Card, Score, read_content
 from caloforge.runtime.generator import Generator
 from caloforge.runtime.kinds import find_kind
 
-__all__ = ["DEFAULT_SYSTEM", "artefact_names", "find_artefact", "is_shipped", "load", "load_card"]
+__all__ = [
+    "HEADLINES",
+    "artefact_names",
+    "best_artefact",
+    "find_artefact",
+    "is_shipped",
+    "load",
+    "load_card",
+    "verdict",
+]
 
-DEFAULT_SYSTEM = "fastcalosim"
-"""What makes the showers when the user does not choose: the best that is shipped."""
+HEADLINES = ("headline_auc", "trees_auc")
+"""What the judge's verdict is called on cards, the strongest first: the smaller, the better."""
 
 
 def artefact_names() -> list[str]:
@@ -67,6 +78,69 @@ def find_artefact(model: str | Path, particle: str | int | None = None) -> Path:
         msg = f"model: {str(model)!r} is there several times for {wanted}: {names}; name one"
         raise ArtefactError(msg)
     return fitting[0]
+
+
+def best_artefact(particle: str | int, detector: Detector | None = None) -> Path:
+    """The shipped artefact that Geant4 is told from least, by what the cards say.
+
+    Args:
+        particle: What the showers are of.
+        detector: What they are read out in; None for the artefact's own.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ParticleError: There is none for that particle.
+    """
+    wanted = particle_name(particle)
+    cards = {_zoo() / name: read_content(_zoo() / name) for name in artefact_names()}
+    fitting = {folder: card for folder, card in cards.items() if wanted in card["particles"]}
+    if not fitting:
+        known = sorted({name for card in cards.values() for name in card["particles"]})
+        msg = (
+            f"particle: there is no generator for {wanted}, only for {', '.join(known)}; ask for "
+            "one of these by name, or train your own"
+        )
+        raise ParticleError(msg)
+    if detector is not None:
+        fitting = {
+            folder: card for folder, card in fitting.items() if _fills(folder, card, detector)
+        } or fitting
+    return min(fitting, key=lambda folder: _rank(folder, fitting[folder], wanted))
+
+
+def verdict(artefact: Path, particle: str | int) -> Score | None:
+    """What the judge says of an artefact, on its card; None where it was not judged.
+
+    Args:
+        artefact: Its folder.
+        particle: What the showers are of.
+    """
+    return _verdict(read_content(artefact), particle_name(particle))
+
+
+def _verdict(card: dict[str, Any], particle: str) -> Score | None:
+    scores = [Score.model_validate(score) for score in card["scores"]]
+    for name in HEADLINES:
+        for score in scores:
+            if score.name == name and score.particle in {None, particle}:
+                return score
+    return None
+
+
+def _rank(folder: Path, card: dict[str, Any], particle: str) -> tuple[int, float, str]:
+    """The strongest verdict counts first: another test's number is no match for it."""
+    score = _verdict(card, particle)
+    if score is None:
+        return len(HEADLINES), 0.0, folder.name
+    return HEADLINES.index(score.name), score.value, folder.name
+
+
+def _fills(folder: Path, card: dict[str, Any], detector: Detector) -> bool:
+    """Whether a generator has showers of Geant4 to compare with in a readout, or is made for it."""
+    own = detector_from_json(json.dumps(card["detector"]), "detector")
+    return own.same_readout(detector) or any(folder.glob(f"reference*-{detector.name}.json"))
 
 
 def load_card(artefact: str | Path) -> Card:

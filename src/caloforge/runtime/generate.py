@@ -15,7 +15,7 @@ from caloforge.incident.gun import Gun
 from caloforge.incident.spectrum import Spectrum
 from caloforge.provenance import command_line
 from caloforge.random import check_seed
-from caloforge.runtime.artefacts import DEFAULT_SYSTEM, find_artefact, is_shipped, load
+from caloforge.runtime.artefacts import best_artefact, find_artefact, is_shipped, load
 from caloforge.runtime.generator import BATCH, Generator
 from caloforge.showers import FormatName
 from caloforge.showers.output import Output
@@ -78,7 +78,7 @@ def generate(
     energy: str | Spectrum,
     count: int,
     seed: int,
-    model: str | Path = DEFAULT_SYSTEM,
+    model: str | Path | None = None,
     beam: Beam | None = None,
     detector: Detector | None = None,
     format: FormatName | None = None,  # noqa: A002
@@ -102,7 +102,8 @@ def generate(
         count: Number of showers.
         seed: Seed of the run; the same seed gives the same showers, whatever ``workers`` and
             ``batch``.
-        model: Artefact or system; see :func:`caloforge.load`.
+        model: Artefact or system; see :func:`caloforge.load`. None for the best that is shipped:
+            :func:`~caloforge.runtime.artefacts.best_artefact`.
         beam: Entry points and directions, for generators that know them; the centre,
             perpendicular, by default.
         detector: Read the showers out in another detector, where the generator can.
@@ -129,7 +130,9 @@ def generate(
             msg = f"{name}: got {value}, must be at least 1"
             raise CaloforgeError(msg)
     check_seed(seed)
-    artefact = find_artefact(model, particle)
+    artefact = (
+        best_artefact(particle, detector) if model is None else find_artefact(model, particle)
+    )
     threads = max(1, available_cores() // workers)
     source = GeneratorSource(
         artefact,
@@ -157,7 +160,7 @@ def generate(
             energy=spectrum.text,
             n=count,
             seed=seed,
-            model=None if card.system == model == DEFAULT_SYSTEM else str(model),
+            model=card.name if model is None else str(model),
             detector=None if detector is None else detector.name,
             **({} if beam is None else beam.options()),
             extrapolate=extrapolate,
