@@ -125,6 +125,46 @@ def test_public_names() -> None:
         _ = caloforge.nonsense
 
 
+FACES = {
+    "cli": "app main",
+    "detector": "CylindricalLayer Detector Hits Layer Material Plate RectangularLayer Stack "
+    "detector_from_json detector_names detector_to_json load_detector",
+    "evaluation": "Evaluation SECTIONS evaluate leaderboard load_reference load_sample markdown "
+    "prepare_folder read_evaluation",
+    "evaluation.sections": "Finding Pair SECTIONS Section",
+    "export": "artefact_folder export_run train_fastcalosim",
+    "export.profiles": "PROFILES find_profile",
+    "fullsim": "Beam DataLibrary Geant4Source PhysicsSettings data_directory download_data "
+    "download_size missing_datasets simulate",
+    "incident": "Beam Gun Incident Spectrum parse_range",
+    "models.blocks": "BatchNorm GlorotLinear InpaintingAttention LocallyConnected2d "
+    "MinibatchDiscrimination Resize SameConv2d",
+    "preprocess": "Condition IncidentFractions LayerFractions LayerShares NormalScores Sticks",
+    "runtime": "Card Generator artefact_names best_artefact card_schema find_artefact generate "
+    "load load_card",
+    "schemas": "read_schema schema_names",
+    "showers": "Cleaning Conversion FileReport FormatName Paths ShowerFile Showers Split convert "
+    "convert_file inspect_file open_showers read_part read_parts read_showers split_file "
+    "write_showers",
+    "showers.examples": "EXAMPLES example_file example_showers",
+    "showers.formats": "FORMATS Format choose_format",
+    "training": "Progress Recipe Run recipe_names train",
+}
+"""What each room offers at its face; those that are not here offer nothing."""
+
+
+def test_faces(modules: dict[str, ModuleType]) -> None:
+    found = {}
+    for name, module in modules.items():
+        offered = getattr(module, "__all__", [])
+        if hasattr(module, "__path__") and name != "caloforge" and offered:
+            found[name.removeprefix("caloforge.")] = " ".join(sorted(offered))
+            for public in offered:
+                assert getattr(module, public) is not None
+                assert public in dir(module) or hasattr(module, "__getattr__")
+    assert found == FACES
+
+
 @pytest.fixture(scope="module")
 def modules() -> dict[str, ModuleType]:
     """All modules, by name; without those that need PyTorch where that is missing."""
