@@ -148,7 +148,8 @@ def test_what_a_run_has_is_kept_when_the_time_is_over(tmp_path: Path, many: int)
     os.killpg(process.pid, signal.SIGTERM)  # as a batch system does: the workers, too
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
-    assert err == "caloforge: error: interrupted\n"
+    assert err.startswith("caloforge: error: interrupted; go on with: caloforge generate ")
+    assert err.endswith(" -o a.h5 --resume\n")
     assert sorted(item.name for item in tmp_path.iterdir()) == ["a.h5.part", "tiny"]
 
 

@@ -19,6 +19,7 @@ from caloforge.cli.evaluate import compare, evaluate
 from caloforge.cli.export import export
 from caloforge.cli.geant4 import geant4
 from caloforge.cli.generate import generate
+from caloforge.cli.interrupted import way_on
 from caloforge.cli.models import models
 from caloforge.cli.train import train
 from caloforge.errors import CaloforgeError
@@ -67,7 +68,8 @@ def _run(arguments: Sequence[str]) -> int:
     except MemoryError:
         return _complain("there is not enough memory for this; ask for less at a time", 2)
     except KeyboardInterrupt:
-        return _complain("interrupted", 130)
+        way = way_on(arguments)
+        return _complain(f"interrupted; go on with: {way}" if way else "interrupted", 130)
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -24,6 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from caloforge.cli.log import Log
 from caloforge.cli.numbers import whole
 from caloforge.errors import ConfigError
 
@@ -112,11 +113,14 @@ def bar(
         TextColumn("left"),
         TimeRemainingColumn(),
         console=_stderr,
-        disable=quiet or not _stderr.is_terminal,  # a log file needs no bar
+        disable=quiet or not _stderr.is_terminal,  # a log file has lines instead
     )
     task = progress.add_task(what, total=total)
+    log = None if quiet or _stderr.is_terminal else Log(what)
 
     def update(done: int) -> None:
+        if log is not None:
+            log.tell(done / max(1, total), f"{done:,} of {total:,} {unit}")
         # Starting late leaves bad input to its one line of explanation.
         progress.start()
         progress.update(task, completed=done)
@@ -151,8 +155,11 @@ def progress_line(what: str, *, quiet: bool) -> Iterator[Callable[[float, str], 
         disable=quiet or not _stderr.is_terminal,
     )
     task = progress.add_task(what, total=1.0, text="")
+    log = None if quiet or _stderr.is_terminal else Log(what)
 
     def update(done: float, text: str) -> None:
+        if log is not None:
+            log.tell(done, text)
         progress.start()
         progress.update(task, completed=done, text=text)
 
