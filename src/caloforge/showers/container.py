@@ -227,6 +227,8 @@ class Showers:
             msg = "parts: got no samples to concatenate, must be at least one"
             raise ShowersError(msg)
         first = parts[0]
+        if len(parts) == 1:
+            return first
         for part in parts[1:]:
             if not part.detector.same_readout(first.detector) or part.particle != first.particle:
                 msg = f"parts: {part!r} and {first!r} cannot be in one sample"

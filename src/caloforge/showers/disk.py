@@ -2,7 +2,7 @@
 
 The HDF5 library does not survive an error of the operating system while it writes: it drops data
 without a word when a dataset is closed, and crashes when the file is. So it gets a file that
-reports success whatever happens, keeps the first error, and raises it when asked.
+reports success whatever happens, keeps the first error (or an interrupt), and raises it when asked.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ class Disk(io.FileIO):
             OSError: It cannot be made.
         """
         super().__init__(path, "w+")
-        self.failure: OSError | None = None
+        self.failure: OSError | KeyboardInterrupt | None = None
 
     def check(self) -> None:
         """Raise the first error.
 
         Raises:
             OSError: Something could not be written.
+            KeyboardInterrupt: There was an interrupt while it was written.
         """
         if self.failure is not None:
             raise self.failure
@@ -49,7 +50,7 @@ class Disk(io.FileIO):
         try:
             while self.failure is None and done < len(view):
                 done += super().write(view[done:]) or 0
-        except OSError as error:
+        except (OSError, KeyboardInterrupt) as error:
             self.failure = error
         return len(view)
 
@@ -57,6 +58,6 @@ class Disk(io.FileIO):
         """Change the size; returns it."""
         try:
             return super().truncate(size) if self.failure is None else size or 0
-        except OSError as error:
+        except (OSError, KeyboardInterrupt) as error:
             self.failure = error
             return size or 0

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from caloforge.atomic import SHOWERS, check_new, check_suffix, replacing
+from caloforge.atomic import SHOWERS, check_new, check_suffix, reason, replacing
 from caloforge.detector import detector_to_json
+from caloforge.errors import FileFormatError, ShowersError
+from caloforge.explain import option
+from caloforge.showers.chunks import Column
 from caloforge.showers.container import Showers
 from caloforge.showers.disk import Disk
 from caloforge.showers.fields import (
-    BLOCK,
     DETECTOR_ATTRIBUTE,
     RUN_ATTRIBUTE,
     FormatName,
 )
 from caloforge.showers.formats import Format, choose_format
 
-__all__ = ["ShowerSink", "write_showers"]
+__all__ = ["ShowerSink", "rows_until", "write_showers"]
 
-# Rows of one compressed chunk: near a quarter of a megabyte, so that a few rows are read quickly
-# and a whole file compresses well.
-_CHUNK_BYTES = 1 << 18
+_FIRST_ROW = "caloforge_first_row"
 
 
 def write_showers(
@@ -71,7 +72,7 @@ class ShowerSink:
         *,
         format: FormatName | None = None,  # noqa: A002
         run: Mapping[str, object] | None = None,
-        compression: Literal["gzip", "lzf"] = "gzip",
+        first: int | None = None,
     ) -> None:
         """Make the file.
 
@@ -79,7 +80,8 @@ class ShowerSink:
             path: HDF5 file to make; what is there is lost.
             format: Format; None for the usual one of the detector.
             run: How the showers were made; kept in the file as JSON.
-            compression: ``"gzip"`` for files that others read, ``"lzf"`` for speed.
+            first: For a segment of a larger file, how many rows are before it; it can then be
+                copied by :meth:`copy`, but not be read by itself.
 
         Raises:
             OSError: The file cannot be made; or, later, not be written.
@@ -87,11 +89,13 @@ class ShowerSink:
         self._disk = Disk(path)
         self._file = h5py.File(self._disk, "w")
         self._format_name = format
-        self._run = run
-        self._filter: dict[str, object] = {"compression": compression, "shuffle": True}
-        if compression == "gzip":
-            self._filter["compression_opts"] = 1
         self._format: Format | None = None
+        self._first = first or 0
+        self._columns: dict[str, Column] = {}
+        if run is not None:
+            self._file.attrs[RUN_ATTRIBUTE] = json.dumps(run, sort_keys=True)
+        if first is not None:
+            self._file.attrs[_FIRST_ROW] = first
 
     def __enter__(self) -> Self:
         return self
@@ -102,25 +106,60 @@ class ShowerSink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is None:
+            for column in self._columns.values():
+                column.finish()
         self._file.close()
         self._disk.close()
         if error is None:
             self._disk.check()
+
+    @property
+    def rows(self) -> int:
+        """Number of showers appended so far."""
+        return next((column.rows for column in self._columns.values()), 0)
 
     def append(self, showers: Showers) -> None:
         """Add showers behind those that are there.
 
         Raises:
             DetectorError: The detector does not fit the format.
+            ShowersError: They have not the same as those that are there (overflow, ...).
         """
         if self._format is None:
             self._format = choose_format(showers.detector, self._format_name)
-            self._create(self._format, showers)
-        for key, values in self._format.arrays(showers).items():
-            dataset = self._file[key]
-            dataset.resize(dataset.shape[0] + len(values), axis=0)
-            dataset[dataset.shape[0] - len(values) :] = values
+        arrays = self._format.arrays(showers)
+        if not self._columns:
+            self._create({key: (values.dtype, values.shape[1:]) for key, values in arrays.items()})
+            self._file.attrs[DETECTOR_ATTRIBUTE] = detector_to_json(showers.detector)
+            if showers.particle:
+                self._file.attrs["particle"] = showers.particle
+        if differing := sorted(arrays.keys() ^ self._columns.keys()):
+            msg = f"showers: only some of them have {', '.join(differing)}, must be all or none"
+            raise ShowersError(msg)
+        for key, values in arrays.items():
+            self._columns[key].append(values)
         self._disk.check()
+
+    def copy(self, segments: Sequence[Path]) -> None:
+        """Add all that the segments of a run hold, column by column, as it is.
+
+        Args:
+            segments: Files that sinks wrote one after the other, the first from row 0.
+
+        Raises:
+            FileFormatError: A segment is damaged.
+        """
+        with _opened(segments[0]) as file:
+            self._create({key: (item.dtype, item.shape[1:]) for key, item in file.items()})
+            for key, value in file.attrs.items():
+                if key != _FIRST_ROW:
+                    self._file.attrs[key] = value
+        for key, column in self._columns.items():
+            for path in segments:
+                with _opened(path) as file:
+                    column.copy(file[key], int(file.attrs[_FIRST_ROW]))
+                self._disk.check()
 
     def write_split(self, split: NDArray[np.int8]) -> None:
         """Say which part of the data each row belongs to.
@@ -130,20 +169,31 @@ class ShowerSink:
         """
         self._file.create_dataset("split", data=split)
 
-    def _create(self, fmt: Format, showers: Showers) -> None:
-        for key, values in fmt.arrays(showers).items():
-            shape = values.shape[1:]
-            rows = max(1, _CHUNK_BYTES // (values.itemsize * max(1, int(np.prod(shape)))))
-            self._file.create_dataset(
-                key,
-                shape=(0, *shape),
-                maxshape=(None, *shape),
-                chunks=(min(rows, BLOCK), *shape),
-                dtype=values.dtype,
-                **self._filter,
-            )
-        self._file.attrs[DETECTOR_ATTRIBUTE] = detector_to_json(showers.detector)
-        if showers.particle:
-            self._file.attrs["particle"] = showers.particle
-        if self._run is not None:
-            self._file.attrs[RUN_ATTRIBUTE] = json.dumps(self._run, sort_keys=True)
+    def _create(self, columns: Mapping[str, tuple[DTypeLike, tuple[int, ...]]]) -> None:
+        self._columns = {
+            key: Column(self._file, key, dtype, shape, self._first)
+            for key, (dtype, shape) in columns.items()
+        }
+
+
+def rows_until(segment: Path) -> int:
+    """Rows of a run up to the end of a segment.
+
+    Raises:
+        FileFormatError: The segment is damaged.
+    """
+    with _opened(segment) as file:
+        first = int(file.attrs[_FIRST_ROW])
+        (rows,) = {len(item) - first % item.chunks[0] for item in file.values()}
+        return first + int(rows)
+
+
+@contextmanager
+def _opened(segment: Path) -> Iterator[h5py.File]:
+    try:
+        with h5py.File(segment, "r") as file:
+            yield file
+    except (OSError, KeyError) as error:
+        what = reason(error) if isinstance(error, OSError) else str(error)
+        msg = f"file {segment}: is damaged ({what}); begin anew ({option('overwrite')})"
+        raise FileFormatError(msg) from None
