@@ -119,7 +119,7 @@ def test_calochallenge_layout(tmp_path: Path) -> None:
         np.testing.assert_allclose(file["incident_energies"][:, 0], 1000 * showers.energy)
         np.testing.assert_array_equal(file["showers"][:], showers.deposits)
     with pytest.raises(FileFormatError, match="'root' is not known"):
-        write_showers(tmp_path / "v.root", showers, format="root")  # type: ignore[arg-type]
+        write_showers(tmp_path / "w.h5", showers, format="root")  # type: ignore[arg-type]
     assert [item.name for item in tmp_path.iterdir()] == ["v.h5"]
 
 
