@@ -52,7 +52,8 @@ def breakdown(count: int, words: dict[str, str]) -> dict[str, float]:
     from caloforge.incident.gun import Gun
     from caloforge.random import Streams
     from caloforge.runtime import generate
-    from caloforge.showers import chunks, disk, output
+    from caloforge.showers import output
+    from caloforge.showers.hdf5 import chunks, disk
 
     spent: Counter[str] = Counter()
     inside: list[float] = []  # time of the parts within those that are being timed

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from caloforge.detector import load_detector
 from caloforge.errors import EnergyError, FileFormatError, ShowersError
-from caloforge.showers import Showers, chunks, output, read_showers, write_showers, writing
-from caloforge.showers.disk import Disk
+from caloforge.showers import Showers, output, read_showers, write_showers, writing
+from caloforge.showers.hdf5 import chunks
+from caloforge.showers.hdf5.disk import Disk
 from caloforge.showers.output import Output
 from caloforge.showers.production import produce
 from caloforge.showers.segments import Segments

@@ -17,15 +17,15 @@ from caloforge.atomic import SHOWERS, check_new, check_suffix, reason, replacing
 from caloforge.detector import detector_to_json
 from caloforge.errors import FileFormatError, ShowersError
 from caloforge.explain import option
-from caloforge.showers.chunks import Column
 from caloforge.showers.container import Showers
-from caloforge.showers.disk import Disk
 from caloforge.showers.fields import (
     DETECTOR_ATTRIBUTE,
     RUN_ATTRIBUTE,
     FormatName,
 )
 from caloforge.showers.formats import Format, choose_format
+from caloforge.showers.hdf5.chunks import Column
+from caloforge.showers.hdf5.disk import Disk
 
 __all__ = ["ShowerSink", "rows_until", "write_showers"]
 
