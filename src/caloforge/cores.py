@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["available_cores"]
+__all__ = ["available_cores", "most_workers"]
 
 _VARIABLES = ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK")
 
@@ -28,6 +28,11 @@ def available_cores() -> int:
     if quota is not None:
         known.append(max(1, int(quota)))
     return min(known)
+
+
+def most_workers() -> int:
+    """Processes beyond which a number of them is a slip: four for each core of the machine."""
+    return max(64, 4 * (os.cpu_count() or 1))
 
 
 def cgroup_quota(membership: Path, root: Path) -> float | None:

@@ -7,7 +7,9 @@ from difflib import get_close_matches
 
 from pydantic import ValidationError
 
-__all__ = ["explain", "option", "suggestion"]
+from caloforge.errors import CaloforgeError
+
+__all__ = ["check_between", "explain", "option", "suggestion"]
 
 _LONGEST = 80  # characters of what was got that are told
 
@@ -62,3 +64,28 @@ def option(name: str, flag: str = "") -> str:
         'overwrite=True, on the command line --overwrite'
     """
     return f"{name}=True, on the command line --{flag or name}"
+
+
+def check_between(name: str, value: float, least: float, most: float) -> None:
+    """Refuse a number that cannot be meant, before any work.
+
+    Args:
+        name: What it is called.
+        value: What was given.
+        least: The smallest that is legal.
+        most: The largest that is legal.
+
+    Raises:
+        CaloforgeError: It is out of range, or no number.
+
+    Examples:
+        >>> check_between("workers", 0, 1, 64)
+        Traceback (most recent call last):
+        caloforge.errors.CaloforgeError: workers: got 0, must be at least 1
+    """
+    if not value >= least:
+        msg = f"{name}: got {value}, must be at least {least:,}"
+        raise CaloforgeError(msg)
+    if not value <= most:
+        msg = f"{name}: got {value}, must be at most {most:,}"
+        raise CaloforgeError(msg)

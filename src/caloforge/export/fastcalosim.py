@@ -21,6 +21,7 @@ from caloforge.models.fastcalosim.overflow import overflow_from_cells
 from caloforge.models.fastcalosim.sampling import FastCaloSim, FastCaloSimConfig, is_empty
 from caloforge.particles import particle_name
 from caloforge.provenance import command_line, file_sha256, machine
+from caloforge.random import check_seed
 from caloforge.runtime.card import CARD, Card, TensorSpec, TrainingRows
 from caloforge.runtime.conditions import Condition
 from caloforge.runtime.parametric import PARAMETERS, ParametricGenerator, write_parameters
@@ -78,6 +79,7 @@ def train_fastcalosim(
         CaloforgeError: A file or an argument is wrong, or the folder cannot be written.
     """
     output, data = Path(output), Path(data)
+    check_seed(seed)
     name = particle_name(particle)
     with artefact_folder(output, overwrite=overwrite) as folder:
         start = time.perf_counter()

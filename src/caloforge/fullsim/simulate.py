@@ -7,8 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from caloforge.atomic import SHOWERS, check_suffix
+from caloforge.cores import most_workers
 from caloforge.detector import Detector, detector_to_json
 from caloforge.errors import CaloforgeError
+from caloforge.explain import check_between
 from caloforge.fullsim.data import data_directory, require_data
 from caloforge.fullsim.physics import PhysicsSettings
 from caloforge.fullsim.source import Geant4Source
@@ -20,6 +22,7 @@ from caloforge.showers import FormatName
 from caloforge.showers.formats import choose_format
 from caloforge.showers.output import Output, output_paths
 from caloforge.showers.production import produce
+from caloforge.showers.source import MOST
 from caloforge.version import __version__
 
 __all__ = ["simulate"]
@@ -70,10 +73,8 @@ def simulate(
         Geant4DataError: Geant4 or its data tables are missing.
         CaloforgeError: An argument is wrong, or a file cannot be written.
     """
-    for name, value in (("n", count), ("workers", workers)):
-        if value < 1:
-            msg = f"{name}: got {value}, must be at least 1"
-            raise CaloforgeError(msg)
+    check_between("n", count, 1, MOST)
+    check_between("workers", workers, 1, most_workers())
     check_suffix(Path(output), SHOWERS)
     spectrum = Spectrum.parse(energy) if isinstance(energy, str) else energy
     spectrum.sample(seed, count - 1, 1)

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from caloforge.cores import available_cores
+from caloforge.cores import available_cores, most_workers
 from caloforge.detector import Detector, detector_to_json
-from caloforge.errors import CaloforgeError
+from caloforge.explain import check_between
 from caloforge.incident.beam import Beam
 from caloforge.incident.gun import Gun
 from caloforge.incident.spectrum import Spectrum
@@ -20,8 +20,10 @@ from caloforge.runtime.generator import BATCH, Generator
 from caloforge.showers import FormatName
 from caloforge.showers.output import Output
 from caloforge.showers.production import produce
-from caloforge.showers.source import Block
+from caloforge.showers.source import MOST, Block
 from caloforge.version import __version__
+
+_MOST_BATCH = 100_000  # showers; more gain no time and fill the memory
 
 __all__ = ["GeneratorSource", "generate"]
 
@@ -125,10 +127,9 @@ def generate(
         CaloforgeError: An argument is wrong, or the file cannot be written.
     """
     spectrum = Spectrum.parse(energy) if isinstance(energy, str) else energy
-    for name, value in (("n", count), ("workers", workers), ("batch", batch)):
-        if value < 1:
-            msg = f"{name}: got {value}, must be at least 1"
-            raise CaloforgeError(msg)
+    check_between("n", count, 1, MOST)
+    check_between("workers", workers, 1, most_workers())
+    check_between("batch", batch, 1, _MOST_BATCH)
     check_seed(seed)
     artefact = (
         best_artefact(particle, detector) if model is None else find_artefact(model, particle)

@@ -14,6 +14,7 @@ from caloforge.showers.fields import OPTIONAL
 __all__ = ["Cleaning", "Kind", "Tally"]
 
 Raw = dict[str, NDArray[np.number]]
+_LARGEST = 1e9  # MeV
 Kind = Literal["empty", "invalid"]
 """Showers without any deposit, and those with a value that no shower can have."""
 
@@ -63,8 +64,8 @@ class Cleaning:
     energy_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.threshold) and self.threshold >= 0):
-            msg = f"threshold: got {self.threshold} MeV, must be finite and not negative"
+        if not 0 <= self.threshold <= _LARGEST:
+            msg = f"threshold: got {self.threshold} MeV, must be from 0 to {_LARGEST:g} MeV"
             raise ShowersError(msg)
         unknown = sorted(set(self.drop) - set(get_args(Kind)))
         if unknown:

@@ -7,7 +7,10 @@ from typing import Protocol
 
 from caloforge.showers.container import Showers
 
-__all__ = ["Block", "Source"]
+__all__ = ["MOST", "Block", "Source"]
+
+MOST = 10**12 - 1
+"""Indices of a run at most: its segments are named with twelve digits."""
 
 
 @dataclass(frozen=True, eq=False)

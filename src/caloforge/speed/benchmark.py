@@ -27,9 +27,10 @@ from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from caloforge.cores import available_cores
+from caloforge.cores import available_cores, most_workers
 from caloforge.detector import Detector
-from caloforge.errors import CaloforgeError, EnergyError, Geant4DataError, ParticleError
+from caloforge.errors import EnergyError, Geant4DataError, ParticleError
+from caloforge.explain import check_between
 from caloforge.fullsim import PhysicsSettings
 from caloforge.fullsim.data import import_calzone, require_data
 from caloforge.incident.gun import Gun
@@ -198,15 +199,15 @@ def benchmark(
             are missing.
         CaloforgeError: Another argument is wrong.
     """
-    for name, numbers in (
-        ("models", [len(models)]),
-        ("batches", batches or [0]),
-        ("threads", threads or [0]),
-        ("geant4_showers", [geant4_showers]),
+    for name, numbers, most in (
+        ("models", [len(models)], 100),
+        ("batches", batches or [0], 1_000_000),
+        ("threads", threads or [0], most_workers()),
+        ("geant4_showers", [geant4_showers], 1_000_000),
+        ("budget", [budget], 86_400.0),
     ):
-        if min(numbers) < 1:
-            msg = f"{name}: got {min(numbers)}, must be at least 1"
-            raise CaloforgeError(msg)
+        for number in numbers:
+            check_between(name, number, 0 if name == "budget" else 1, most)
     check_seed(seed)
     artefacts = [find_artefact(model, particle) for model in models]
     cards = [load_card(artefact) for artefact in artefacts]

@@ -355,7 +355,15 @@ def _device(name: str) -> torch.device:
     if name.startswith("cuda") and not torch.cuda.is_available():
         msg = f"device: {name!r} is not there: PyTorch sees no GPU; take cpu"
         raise TrainingError(msg)
-    return torch.device(name)
+    try:
+        found = torch.device(name)
+    except RuntimeError:
+        found = torch.device("meta")
+    here = {"cpu": 1, "cuda": torch.cuda.device_count()}
+    if (found.index or 0) >= here.get(found.type, 0):
+        msg = f"device: there is no {name!r} here; take cpu, cuda or cuda:0"
+        raise TrainingError(msg)
+    return found
 
 
 def _board(folder: Path) -> Any:

@@ -36,6 +36,7 @@ from caloforge.evaluation.classifiers.scores import (
 from caloforge.evaluation.comparable import check_alike
 from caloforge.evaluation.estimate import Estimate
 from caloforge.evaluation.matching import energy_warnings
+from caloforge.explain import check_between
 from caloforge.random import Purpose, check_seed, stream
 from caloforge.showers import Showers
 
@@ -234,9 +235,7 @@ def check_training(repeats: int, device: str) -> torch.device:
     Raises:
         CaloforgeError: It or the number of repeats is not valid, or PyTorch is not installed.
     """
-    if repeats < 1:
-        msg = f"repeats: got {repeats}, must be at least 1"
-        raise CaloforgeError(msg)
+    check_between("repeats", repeats, 1, 1000)
     found: torch.device = import_network().find_device(device)
     return found
 

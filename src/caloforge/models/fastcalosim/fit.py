@@ -217,12 +217,22 @@ def check_rows(energy: Floats, config: FastCaloSimConfig) -> None:
         )
         raise ShowersError(msg)
     low, high = energy_range(energy, config)
-    if not (low < high and energy.min() < energy.max()):
+    if high < energy.min() or low > energy.max():
         msg = (
-            f"showers: all have an incident energy of {low:g} GeV, but a parametrisation goes from "
-            "one energy to another; add showers of other energies"
+            f"energy_range: got {low:g} to {high:g} GeV, but the showers have {energy.min():g} to "
+            f"{energy.max():g} GeV; take a range that they have"
         )
         raise ShowersError(msg)
+    for what, first, last in (
+        ("showers: all have an incident energy", energy.min(), energy.max()),
+        ("energy_range: is a single energy", low, high),
+    ):
+        if not first < last:
+            msg = (
+                f"{what} of {first:g} GeV, but a parametrisation goes from one energy to another; "
+                "add others"
+            )
+            raise ShowersError(msg)
 
 
 def _round(values: Floats, bits: int) -> Floats:

@@ -112,8 +112,8 @@ class FastCaloSim:
         """
         config = config or FastCaloSimConfig.preset(showers.particle)
         showers = showers[~is_empty(showers)]
-        check_rows(showers.energy, config)
         rings = Rings.of(showers.detector, _outer_radius(showers))
+        check_rows(showers.energy, config)
         sectors = rings.sectors(showers.detector, showers.deposits, showers.overflow)
         tables = fit_parametrisation(rings, showers.energy, sectors, config, progress)
         return cls(showers.detector, tables)
