@@ -17,7 +17,6 @@ import numpy as np
 from caloforge.provenance import file_sha256
 from caloforge.showers import open_showers
 from caloforge.showers.examples import EXAMPLES, example_file
-from caloforge.showers.fields import SPLITS
 from caloforge.showers.writing import ShowerSink
 
 ROWS = 1000
@@ -43,7 +42,6 @@ def main(folder: Path) -> None:
         beside = path.with_suffix(".tmp")
         with ShowerSink(beside, run=run) as sink:
             sink.append(showers)
-            sink.write_split(np.full(len(showers), SPLITS["test"], np.int8))
         _squeeze(beside, path)
         beside.unlink()
         print(f"{path}: {showers!r}, {path.stat().st_size / 1e6:.2f} MB")

@@ -215,7 +215,7 @@ def example(
         shutil.copyfile(source, beside)
     with open_showers(output) as file:
         count, name = len(file), file.particle
-    text = f"{output}: {count:,} Geant4 showers of {name}, all test rows"
+    text = f"{output}: {count:,} Geant4 showers of {name}"
     show({"file": output, "showers": count}, text, as_json=json, quiet=quiet)
 
 

@@ -1,7 +1,7 @@
 """Some Geant4 showers that come with caloforge, to try everything on.
 
-They are test rows: nothing that is shipped was fitted, tuned or chosen on them. README.md in this
-folder says where they come from; ``python docs/make_examples.py`` makes them.
+They are test rows of ours: nothing that is shipped was fitted, tuned or chosen on them. README.md
+in this folder says where they come from; ``python docs/make_examples.py`` makes them.
 """
 
 from __future__ import annotations
