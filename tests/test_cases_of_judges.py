@@ -230,6 +230,30 @@ def test_a_page_replaces_nothing(cli: Cli, here: Path) -> None:
     assert (here / "notes.html").read_text() != "precious"
 
 
+@pytest.mark.parametrize("command", ["generate --model tiny", "geant4"])
+def test_energies_are_not_replaced(cli: Cli, here: Path, command: str) -> None:
+    make_artefact(here / "tiny")
+    write("a.h5", *plain(40))
+    before = (here / "a.h5").read_bytes()
+    line = [*command.split(), "--particle", "e+", "--energy", "file:a.h5", "-n", 4, "--overwrite"]
+    assert "energy: got a.h5, which is output too" in complaint(cli(*line, "-o", "./a.h5"))
+    assert (here / "a.h5").read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["generate --model tiny", "geant4"])
+def test_the_particle_chooses_among_binnings(cli: Cli, here: Path, command: str) -> None:
+    make_artefact(here / "tiny")
+    bins = [
+        f'<Bin pid="{pid}"><Layer id="0" r_edges="0,{pid}" n_bin_alpha="2"/></Bin>'
+        for pid in (11, 22)
+    ]
+    (here / "two.xml").write_text(f"<Bins>{''.join(bins)}</Bins>")
+    line = [*command.split(), "--energy", 5, "-n", 4, "-o", "a.h5", "--detector", "two.xml"]
+    sentence = complaint(cli(*line, "--particle", "e+"))
+    assert "<Bin>" not in sentence  # refused for what it is: other voxels, or no stack
+    assert "'two'" in sentence
+
+
 def test_a_leaderboard_replaces_nothing(cli: Cli, here: Path) -> None:
     (here / "notes.md").write_text("precious")
     assert "notes.md: exists already" in complaint(cli("compare", "none", "-o", "notes.md"))

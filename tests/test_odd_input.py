@@ -175,3 +175,12 @@ def test_mutated_files(
     home: Path, command: str, name: str, flips: list[tuple[float, int]], kept: float
 ) -> None:
     try_file(home, command, name, flips, kept)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, suppress_health_check=list(HealthCheck))
+@given(command=st.sampled_from(READERS), name=st.sampled_from(FILES), flips=places, kept=ends)
+def test_many_mutated_files(
+    home: Path, command: str, name: str, flips: list[tuple[float, int]], kept: float
+) -> None:
+    try_file(home, command, name, flips, kept)

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.prompt import Confirm
 
+from caloforge.atomic import check_different
 from caloforge.cli.console import (
     Json,
     Overwrite,
@@ -108,16 +109,18 @@ def _geant4(
     if fast_em and em != "standard":
         msg = f"--fast-em is short for --em option1 and cannot go with --em {em}"
         raise CaloforgeError(msg)
+    if energy.strip().startswith("file:"):
+        check_different(output=output, energy=energy.strip().removeprefix("file:"))
     start = time.perf_counter()
     with bar(f"{particle} in Geant4", count, quiet=quiet or json) as progress:
         paths = simulate(
             output,
-            detector=load_detector(detector),
+            detector=load_detector(detector, particle),
             particle=particle,
             energy=energy,
             count=count,
             seed=seed,
-            readouts=[load_detector(name) for name in readout or ()],
+            readouts=[load_detector(name, particle) for name in readout or ()],
             physics=PhysicsSettings("option1" if fast_em else em, physics_list, cut),
             beam=Beam.parse(spread, theta, phi),
             format=format,

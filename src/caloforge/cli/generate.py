@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from caloforge.atomic import check_different
 from caloforge.cli.console import (
     Json,
     Output,
@@ -97,15 +98,15 @@ def _generate(
     from caloforge.detector import load_detector
     from caloforge.incident.beam import Beam
 
+    check_different(output=output, page=page, energy=_file(energy))
     if page is not None:
-        from caloforge.atomic import PAGES, check_different, check_new, check_suffix
+        from caloforge.atomic import PAGES, check_new, check_suffix
 
-        check_different(output=output, page=page, energy=_file(energy))
         check_suffix(Path(page), PAGES)
         # Before the work, not after it. A run that is resumed may have made its page.
         check_new(Path(page), overwrite=overwrite or resume)
     beam = Beam.parse(spread, theta, phi)
-    readout = None if detector is None else load_detector(detector)
+    readout = None if detector is None else load_detector(detector, particle)
     chosen = runtime.best_artefact(particle, readout) if model is None else None
     processes = available_cores() if workers is None else workers
     start = time.perf_counter()
