@@ -149,8 +149,8 @@ def test_command_line(cli: Cli, folder: Path, tmp_path: Path) -> None:
 def test_generators_without_the_condition_refuse_a_beam(cli: Cli, tmp_path: Path) -> None:
     line = ["generate", "--particle", "e+", "--energy", "5", "-n", "3", "--workers", "1", "-o"]
     for more, word in (
-        ("--spread 5", "entry_point: got (-5, -5) mm, fastcalosim-eplus is for particles that"),
-        ("--theta 10", "direction: got (0.173648, 0, 0.984808), fastcalosim-eplus is for"),
+        ("--spread 5", "entry_point: got (-5, -5) mm, atlas-vae-eplus is for particles that"),
+        ("--theta 10", "direction: got (0.173648, 0, 0.984808), atlas-vae-eplus is for"),
     ):
         result = cli(*line, tmp_path / "no.h5", *more.split())
         assert result.code == 2

@@ -183,8 +183,8 @@ def test_wrong_source() -> None:
         source(readouts=(mixed,), beam=Beam(5.0))
     with pytest.raises(DetectorError, match="spread"):
         source(beam=Beam(500.0))
-    with pytest.raises(ParticleError, match="positron"):
-        source("positron")
+    with pytest.raises(ParticleError, match="positronium"):
+        source("positronium")
 
 
 def test_blocks_are_larger_for_lower_energies() -> None:
