@@ -15,6 +15,7 @@ from artefacts import make_artefact, network
 from caloforge.detector import load_detector
 from caloforge.evaluation.classifiers.network_test import classifier_test
 from caloforge.evaluation.classifiers.protocols import PROTOCOLS
+from caloforge.evaluation.classifiers.strong import StrongProtocol, strong_test
 from caloforge.evaluation.classifiers.transfer import TransferProtocol, transfer_test
 from caloforge.evaluation.classifiers.trees import TreesProtocol, trees_test
 from caloforge.evaluation.distances.response import conditional_response
@@ -79,6 +80,7 @@ def drawers(folder: Path) -> dict[str, Callable[[], object]]:
     generator = caloforge.load(make_artefact(folder / "artefact", network()))
     pair = Pair(first, second, made_up(500, 4), SEED, quick=True)
     trees, transfer = TreesProtocol(trees=2), TransferProtocol().quick().changed(epochs=1)
+    strong = StrongProtocol(thresholds=(0.0, 1.0), trees=2, epochs=1)
     protocol = PROTOCOLS["calochallenge-high"].quick().changed(epochs=1)
     found: dict[str, Callable[[], object]] = {
         name: partial(section, pair)
@@ -89,6 +91,7 @@ def drawers(folder: Path) -> dict[str, Callable[[], object]]:
         "split": lambda: split_file(paths[0], folder / "split.h5", seed=SEED),
         "judge": lambda: evaluate(paths[0], [paths[1]], seed=SEED, sections=(), match=True),
         "trees": lambda: trees_test(first, second, trees, seed=SEED),
+        "strong": lambda: strong_test(first, second, strong, seed=SEED),
         "classifier": lambda: classifier_test(first, second, protocol, seed=SEED, repeats=3),
         "transfer": lambda: transfer_test(
             few, few, transfer, seed=SEED, trials=1, pairs=(("e+", "pi+"),)

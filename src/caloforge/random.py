@@ -58,6 +58,7 @@ class Purpose(IntEnum):
         EVENT: Composition of an event.
         MEMBER: Which member of a composed generator makes a shower.
         LOSS: What a loss on validation showers draws.
+        HEADLINE: The headline test of the judge (index: 0 for the order of rows, then by fold).
     """
 
     ENERGY = 0
@@ -85,6 +86,7 @@ class Purpose(IntEnum):
     EVENT = 22
     MEMBER = 23
     LOSS = 24
+    HEADLINE = 25
 
 
 def check_seed(seed: int) -> int:
