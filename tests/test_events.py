@@ -24,8 +24,8 @@ from caloforge.showers import (
 )
 from caloforge.showers.output import Output, output_paths
 from caloforge.showers.production import blocks, produce
-from events import PARTICLES, Events
 from sources import BOX
+from toys.events import PARTICLES, Events
 
 COUNT = 300
 TOY = Events(quiet=range(90, 180))
@@ -134,7 +134,7 @@ SCRIPT = """
 from pathlib import Path
 import sys
 from caloforge.showers import output
-from events import Events
+from toys.events import Events
 from test_events import go, TOY
 
 output._SEGMENT_ROWS, output._SEGMENT_SECONDS = 50, 0.1
