@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -46,14 +45,12 @@ def test_what_is_not_installed_is_named(
         call()
 
 
-@pytest.mark.skipif(find_spec("pandas") is None, reason="needs pandas")
 def test_pandas() -> None:
     frame = caloforge.observables(SHOWERS, ["response"], form="pandas")
     assert list(frame.columns) == ["energy", "response"]
     assert len(frame) == 40
 
 
-@pytest.mark.skipif(find_spec("awkward") is None, reason="needs awkward")
 def test_awkward() -> None:
     array = caloforge.to_awkward(SHOWERS)
     assert len(array) == 40
@@ -63,7 +60,6 @@ def test_awkward() -> None:
     assert records["response"].to_list() == SHOWERS.response.tolist()
 
 
-@pytest.mark.skipif(find_spec("hist") is None, reason="needs hist")
 def test_hist() -> None:
     found = caloforge.histogram(SHOWERS, "response", 7)
     counts, edges = np.histogram(SHOWERS.response, 7)
