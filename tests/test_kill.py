@@ -162,7 +162,7 @@ def test_generate_with_the_shipped_model_in_one_process(tmp_path: Path) -> None:
     torment(
         lambda path: [
             *("generate", "--model", "fastcalosim", "--particle", "e+", "--energy", "1:20"),
-            *("--seed", 5, "-n", 1000, "--batch", 50, "--workers", 1, "-o", path),
+            *("--seed", 5, "-n", 2000, "--batch", 50, "--workers", 1, "-o", path),
         ],
         tmp_path,
         kills=5,
