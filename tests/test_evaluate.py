@@ -36,7 +36,7 @@ from caloforge.web.figures import draw
 from caloforge.web.report import REPORT, write_report
 from conftest import PATIENCE, Cli
 
-QUICK = tuple(name for name in SECTIONS if name not in {"classifiers", "trees"})
+QUICK = tuple(name for name in SECTIONS if name not in {"classifiers", "trees", "headline"})
 Found = tuple[Evaluation, list[Shown]]
 
 
@@ -319,7 +319,7 @@ from caloforge.evaluation import SECTIONS, evaluate
 from caloforge.speed.timing import peak_memory
 
 before = peak_memory()
-chosen = [name for name in SECTIONS if name not in ("trees", "classifiers")]
+chosen = [name for name in SECTIONS if name not in ("headline", "trees", "classifiers")]
 evaluate(sys.argv[1], sys.argv[2:], sections=chosen)
 print(before, peak_memory())
 """
@@ -382,7 +382,8 @@ def test_command_line(run_cli: Cli, files: tuple[Path, Path], tmp_path: Path) ->
     assert done.code == 0, done.err
     assert (folder / REPORT).is_file()
     names = {item.name for item in read_evaluation(folder).samples[1].headlines}
-    assert {"auc_caloflow", "trees_auc", "fpd", "energy_chi2_ndf"} <= names
+    assert {"headline_auc_1", "trees_auc", "fpd", "energy_chi2_ndf"} <= names
+    assert not any(name.startswith("auc_") for name in names)
     table = run_cli("compare", folder, "-o", tmp_path / "table.md")
     assert table.code == 0, table.err
     assert "model" in (tmp_path / "table.md").read_text("utf-8")

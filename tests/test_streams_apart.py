@@ -15,7 +15,8 @@ from artefacts import make_artefact, network
 from caloforge.detector import load_detector
 from caloforge.evaluation.classifiers.network_test import classifier_test
 from caloforge.evaluation.classifiers.protocols import PROTOCOLS
-from caloforge.evaluation.classifiers.strong import StrongProtocol, strong_test
+from caloforge.evaluation.classifiers.strong import strong_test
+from caloforge.evaluation.classifiers.strong_result import StrongProtocol
 from caloforge.evaluation.classifiers.transfer import TransferProtocol, transfer_test
 from caloforge.evaluation.classifiers.trees import TreesProtocol, trees_test
 from caloforge.evaluation.distances.response import conditional_response
@@ -85,7 +86,7 @@ def drawers(folder: Path) -> dict[str, Callable[[], object]]:
     found: dict[str, Callable[[], object]] = {
         name: partial(section, pair)
         for name, section in SECTIONS.items()
-        if name not in {"trees", "classifiers"}  # below, smaller
+        if name not in {"headline", "trees", "classifiers"}  # below, smaller
     }
     return found | {
         "split": lambda: split_file(paths[0], folder / "split.h5", seed=SEED),

@@ -12,15 +12,20 @@ from numpy.typing import NDArray
 import caloforge
 from caloforge.detector import load_detector
 from caloforge.errors import CaloforgeError, ShowersError
+from caloforge.evaluation import SECTIONS, evaluate, leaderboard
+from caloforge.evaluation.classifiers import strong
 from caloforge.evaluation.classifiers.clues import Clue
 from caloforge.evaluation.classifiers.folds import fold_of_rows, hash_factors, row_keys
-from caloforge.evaluation.classifiers.strong import (
+from caloforge.evaluation.classifiers.strong import strong_test
+from caloforge.evaluation.classifiers.strong_result import (
     HEADLINE_THRESHOLDS,
     StrongProtocol,
     StrongResult,
-    strong_test,
 )
+from caloforge.evaluation.features.columns import Columns
+from caloforge.evaluation.features.windows import window_columns
 from caloforge.showers import Showers, read_showers
+from caloforge.web.report import write_report
 
 FEW = StrongProtocol(thresholds=(0.0, 1.0), trees=20, epochs=4, folds=2)
 TWO = StrongProtocol(thresholds=(0.0, 1.0))
@@ -214,8 +219,7 @@ def test_clues_are_sentences() -> None:
         auc_error=0.01,
     )
     assert clue.text == (
-        "too many cells between 0.03 and 0.2 MeV in layer 1: 31.2 against 24.5 a shower "
-        "(AUC of this alone 0.71)"
+        "too many cells between 0.03 and 0.2 MeV in layer 1: 31.2 against 24.5 a shower"
     )
     spread = clue.model_copy(update={"kind": "spread", "more": False, "showers": 24.51})
     assert spread.text.startswith(
@@ -259,3 +263,45 @@ def test_shipped_generators(shared: Path, particle: str, model: str, at_least: f
     result = strong_test(reference, generated, seed=1)
     assert [each.threshold for each in result.thresholds] == list(HEADLINE_THRESHOLDS)
     assert result.auc > at_least
+
+
+def test_it_is_the_first_of_every_evaluation(
+    positrons: Showers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First in the leaderboard, in words in the report; columns of the reference computed once."""
+    counted: list[int] = []
+
+    def spy(showers: Showers, thresholds: tuple[float, ...]) -> Columns:
+        counted.append(len(showers))
+        return window_columns(showers, thresholds)
+
+    monkeypatch.setattr(strong, "window_columns", spy)
+    assert next(iter(SECTIONS)) == "headline"
+    reference, sample = halves(positrons, 500, seed=6)
+    spoiled = changed(sample, np.where(sample.deposits < 1, 0, sample.deposits))
+    evaluation, shown = evaluate(reference, [spoiled], sections=("headline",))
+    assert counted == [250, 250, 500]  # half of the reference is its floor
+    labels = ["AUC, every deposit", "AUC, > 10 keV", "AUC, > 0.1 MeV", "AUC, > 1 MeV"]
+    assert [cell.text for cell in leaderboard([evaluation])[0]][3:] == labels
+    assert [item.name for item in evaluation.floor.headlines] == [
+        "headline_auc",
+        "headline_auc_0.01",
+        "headline_auc_0.1",
+        "headline_auc_1",
+    ]
+    page = write_report(tmp_path / "report", evaluation, shown, reference.detector)
+    text = page.read_text("utf-8")
+    assert "<h2>The headline test</h2>" in text
+    assert "no number alone differs by five errors" in text  # of the floor
+    assert "too few cells between" in text
+    assert (page.parent / "windows.png").is_file()
+
+
+def test_cells_of_the_windows_are_counted(positrons: Showers) -> None:
+    reference, sample = halves(positrons, 100, seed=7)
+    result = strong_test(reference, sample, FEW, seed=1)
+    cells = [each for each in result.windows if each.place == "layer 1"]
+    inside = reference.deposits[:, reference.detector.slices[1]] > 0
+    assert sum(each.reference for each in cells) == pytest.approx(inside.sum(axis=1).mean())
+    assert cells[0].window == (0.0, 1e-4)
+    assert all(each.showers_error >= 0 for each in cells)

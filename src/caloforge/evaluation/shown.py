@@ -92,6 +92,7 @@ class PointsPanel(Panel):
         reference: Geant4.
         showers: The sample.
         logarithmic: Whether the axis is.
+        steep: Whether the other axis is.
     """
 
     label: str
@@ -99,6 +100,7 @@ class PointsPanel(Panel):
     reference: Series
     showers: Series
     logarithmic: bool = False
+    steep: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -67,7 +67,7 @@ def speed(generator: Generator, seed: int) -> dict[str, float]:
     return {"showers_per_second": round(_SHOWERS / (time.perf_counter() - start), 1)}
 
 
-_SECTIONS = ("observables", "energy", "manifold", "trees")
+_SECTIONS = ("headline", "observables", "energy", "manifold", "trees")
 
 
 _LEAST = 200  # showers: fewer say nothing, and some sections cannot compare them

@@ -165,8 +165,12 @@ def _points(
                     _series(axis, panel.showers, name, _colour(number))
         if first.logarithmic:
             axis.set_xscale("log")
+        if first.steep:
+            axis.set_yscale("log")
         axis.set_xlabel(first.label)
         axis.set_ylabel(title)
+    for axis in axes[len(quantities) :]:
+        axis.set_visible(False)
     axes[0].legend(fontsize=8, frameon=False)
     return figure
 

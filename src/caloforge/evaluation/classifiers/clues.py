@@ -79,7 +79,7 @@ class Clue(BaseModel):
         else:
             how = "large" if self.more else "small"
             said = f"{self.title} too {how}: {mine} against {other}{unit}"
-        return f"{said} (AUC of this alone {self.auc:.2f})"
+        return said
 
 
 def null_error(n_reference: int, n_showers: int) -> float:

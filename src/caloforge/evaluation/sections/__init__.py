@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from caloforge.evaluation.sections.classifiers import classifiers_section
 from caloforge.evaluation.sections.energy import energy_section
+from caloforge.evaluation.sections.headline import headline_section
 from caloforge.evaluation.sections.images import images_section
 from caloforge.evaluation.sections.manifold import manifold_section
 from caloforge.evaluation.sections.memorisation import memorisation_section
@@ -17,6 +18,7 @@ from caloforge.evaluation.sections.trees import trees_section
 __all__ = ["SECTIONS", "Finding", "Pair", "Section"]
 
 SECTIONS: Mapping[str, Section] = {
+    "headline": headline_section,
     "observables": observables_section,
     "spectra": spectra_section,
     "energy": energy_section,
