@@ -14,7 +14,12 @@ from caloforge.showers import Showers
 
 __all__ = ["models"]
 
-_COLUMNS = {"headline_auc": "AUC", "trees_auc": "AUC, trees", "fpd": "FPD x 1000", "separation_mean": "separation"}
+_COLUMNS = {
+    "headline_auc": "AUC",
+    "trees_auc": "AUC, trees",
+    "fpd": "FPD x 1000",
+    "separation_mean": "separation",
+}
 """What the list shows of the judge's numbers."""
 
 models = App(
