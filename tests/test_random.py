@@ -60,6 +60,7 @@ def test_purposes_keep_their_numbers() -> None:
         "EVENT": 22,
         "MEMBER": 23,
         "LOSS": 24,
+        "HEADLINE": 25,
     }
 
 
