@@ -59,6 +59,9 @@ _GROUPS = 10
 _TENTH = 0.1
 _REPLICAS = 100
 _SIGMAS = 5.0
+_NEARER = 0.5
+_BELOW_ALL = 0.7
+_PULLED = (5, 0.004)  # showers, and their share
 _FEW = 0.01
 _NARROW = 0.5
 
@@ -95,6 +98,10 @@ class Memorisation:
             training set than to held-out showers.
         close_preference: The same of the tenth that is nearest to Geant4 showers of either kind,
             where copies are if only a few were made.
+        pulled: Generated showers that are so much nearer to a training shower than to any held-out
+            one as no held-out shower is: the ratio of the two distances is below ``pull``.
+        pull: Half, or 0.7 times the smallest ratio of a held-out shower (to the other held-out
+            ones) where that is less.
         expected_preference: Both where nothing was memorised: the share of the training set in
             the Geant4 showers.
         copies: Generated showers that are training showers.
@@ -113,6 +120,8 @@ class Memorisation:
     close_share: Estimate
     preference: Estimate
     close_preference: Estimate
+    pulled: int
+    pull: float
     expected_preference: float
     copies: int
     duplicates: int
@@ -123,9 +132,12 @@ class Memorisation:
     def memorised(self) -> bool:
         """Whether training showers come out again.
 
-        That is, any generated shower is one, or one of the two preferences for training showers is
-        larger than expected by more than five errors.
+        That is, any generated shower is one; or five of them, and four in a thousand, are pulled to
+        one, which does not happen without copies; or one of the two preferences for training
+        showers is larger than expected by more than five errors.
         """
+        if self.pulled >= max(_PULLED[0], _PULLED[1] * self.counts[2]):
+            return True
         return self.copies > 0 or any(
             found.value > self.expected_preference + _SIGMAS * found.error
             for found in (self.preference, self.close_preference)
@@ -153,6 +165,8 @@ class Memorisation:
             "kolmogorov_smirnov": self.test.statistic,
             "kolmogorov_smirnov_p_value": self.test.p_value,
             **estimates,
+            "pulled": self.pulled,
+            "pull": self.pull,
             "expected_preference": self.expected_preference,
             "copies": self.copies,
             "duplicates": self.duplicates,
@@ -232,6 +246,7 @@ def memorisation(
         _bootstrap(_median_ratio, distances, reference, rng),
         _bootstrap(_close_share, distances, reference, rng),
         *_preferences(made[own >= SAME], known, other),
+        *_pulled(distances, nearest(made, other)[0][:, 0], reference, _others(other)),
         _expected(known, other),
         int((distances < SAME).sum()),
         int((own < SAME).sum()),
@@ -295,6 +310,27 @@ def _preferences(generated: Cells, training: Cells, held_out: Cells) -> tuple[Es
     sizes = len(generated) * np.array([1.0, _TENTH])
     errors = np.maximum(errors, np.sqrt(expected * (1 - expected) / sizes))
     return Estimate(values[0], float(errors[0])), Estimate(values[1], float(errors[1]))
+
+
+def _others(held_out: Cells) -> FloatArray:
+    """Distance of each held-out shower to the nearest of the others."""
+    return nearest(held_out, held_out, same=True)[0][:, 0]
+
+
+def _pulled(
+    to_training: FloatArray,
+    to_held_out: FloatArray,
+    held_out_to_training: FloatArray,
+    held_out_to_others: FloatArray,
+) -> tuple[int, float]:
+    """Generated showers that are pulled to the training, and the ratio of distances they are by.
+
+    In few dimensions ratios are small by chance; held-out showers say how small.
+    """
+    apart = held_out_to_others >= SAME
+    ratios = held_out_to_training[apart] / held_out_to_others[apart]
+    pull = min(_NEARER, _BELOW_ALL * float(ratios.min(initial=np.inf)))
+    return int((to_training < pull * to_held_out).sum()), pull
 
 
 def _shares(known: FloatArray, other: FloatArray) -> tuple[float, float]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from caloforge.evaluation.sections.alignment import alignment_section
 from caloforge.evaluation.sections.classifiers import classifiers_section
+from caloforge.evaluation.sections.conservation import conservation_section
 from caloforge.evaluation.sections.energy import energy_section
 from caloforge.evaluation.sections.headline import headline_section
 from caloforge.evaluation.sections.images import images_section
@@ -13,12 +15,16 @@ from caloforge.evaluation.sections.memorisation import memorisation_section
 from caloforge.evaluation.sections.observables import observables_section
 from caloforge.evaluation.sections.pair import Finding, Pair, Section
 from caloforge.evaluation.sections.spectra import spectra_section
+from caloforge.evaluation.sections.tails import tails_section
 from caloforge.evaluation.sections.trees import trees_section
 
 __all__ = ["SECTIONS", "Finding", "Pair", "Section"]
 
 SECTIONS: Mapping[str, Section] = {
     "headline": headline_section,
+    "conservation": conservation_section,
+    "tails": tails_section,
+    "alignment": alignment_section,
     "observables": observables_section,
     "spectra": spectra_section,
     "energy": energy_section,
