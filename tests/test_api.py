@@ -132,7 +132,7 @@ FACES = {
     "evaluation": "Evaluation SECTIONS evaluate leaderboard load_reference load_sample markdown "
     "prepare_folder read_evaluation",
     "evaluation.sections": "Finding Pair SECTIONS Section",
-    "export": "artefact_folder export_run train_fastcalosim",
+    "export": "artefact_folder export_run train_fastcalosim train_library",
     "export.profiles": "PROFILES find_profile",
     "fullsim": "Beam DataLibrary Geant4Source PhysicsSettings data_directory download_data "
     "download_size missing_datasets simulate",

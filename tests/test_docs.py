@@ -44,6 +44,7 @@ TAKEN_FOR_GRANTED = {
     "docs/calogan.md": ["gamma.h5", "eplus.h5"],
     "docs/evaluation.md": ["../shared/data/eplus.h5", "eplus-model.h5", "other-evaluation"],
     "docs/fastcalosim.md": ["raw.h5", "siw-voxels.toml"],
+    "docs/library.md": ["eplus.h5"],
     "docs/files.md": ["showers.h5", "voxels.h5", "geant4.h5"],
     "docs/training.md": ["eplus.h5"],
 }
@@ -85,7 +86,7 @@ def smaller(words: list[str]) -> list[str]:
     if "-n" in words:
         at = words.index("-n") + 1
         words[at] = str(min(int(words[at]), 2 if words[0] == "geant4" else 150))
-    if words[0] == "train" and words[1] != "fastcalosim":
+    if words[0] == "train" and words[1] not in {"fastcalosim", "library"}:
         words += ["--epochs", "1", "--batch-size", "32", "--threads", "1"]
     if words[0] == "evaluate" and "--quick" not in words:
         words += ["--quick"]

@@ -45,6 +45,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "train fastcalosim --particle e+ --data good.h5 -o made": (
         *("particle", "data", "output", "cells", "energy-range", "seed"),
     ),
+    "train library --particle e+ --data good.h5 -o made": (
+        *("particle", "data", "output", "energy-range", "nearest", "seed"),
+    ),
     "export none -o made": ("output", "format", "particle", "test-data", "energy-range"),
     "compare none": ("output",),
     "models show tiny": (),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import lru_cache
+from pathlib import Path
 
-from caloforge.errors import ParticleError
+from caloforge.errors import ConfigError, ParticleError
 
-__all__ = ["particle_name", "pdg_id"]
+__all__ = ["files_by_particle", "particle_name", "pdg_id"]
 
 # The particles of nearly every calorimeter study: named here so that the 0.7 s that the table of
 # all particles takes to load is paid only by those who need it.
@@ -106,6 +108,36 @@ def particle_name(particle: str | int) -> str:
     from particle import Particle
 
     return str(Particle.from_pdgid(identifier).name)
+
+
+def files_by_particle(
+    particles: Sequence[str], files: Sequence[Path]
+) -> dict[str, tuple[Path, ...]]:
+    """Files of showers by particle, from two lists as they are written on the command line.
+
+    Args:
+        particles: One for each file, in order, or one for all of them.
+        files: Files of showers.
+
+    Raises:
+        ConfigError: There are as many of neither.
+
+    Examples:
+        >>> files_by_particle(["e+"], [Path("a.h5"), Path("b.h5")])["e+"]
+        (PosixPath('a.h5'), PosixPath('b.h5'))
+    """
+    if len(particles) == 1:
+        particles = list(particles) * len(files)
+    if len(particles) != len(files) or not files:
+        msg = (
+            f"data: got {len(files)} files for {len(particles)} particles; name one particle for "
+            "each file, in order, or one for all"
+        )
+        raise ConfigError(msg)
+    found: dict[str, tuple[Path, ...]] = {}
+    for particle, file in zip(particles, files, strict=True):
+        found[particle] = (*found.get(particle, ()), file)
+    return found
 
 
 def _hint(text: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from caloforge.cli.console import Json, Overwrite, Quiet, Seed, bar, show
+from caloforge.cli.numbers import whole
 from caloforge.models.systems import SYSTEMS
 
 __all__ = ["train"]
@@ -82,3 +84,54 @@ def fastcalosim(
     card = load_card(path)
     text = f"{path}: fitted on {card.training[0].rows:,} showers in {card.wall_time:.0f} s"
     show({"artefact": str(path)}, text, as_json=json, quiet=quiet)
+
+
+@train.command(
+    help_epilogue=(
+        "**Example:** caloforge train library --particle e+ --data eplus.h5 --energy-range 1:100 "
+        "-o my-library"
+    )
+)
+def library(
+    *,
+    particle: Annotated[
+        list[str],
+        Parameter(help="PDG name or identifier; one per file, or one for all.", negative=""),
+    ],
+    data: Annotated[
+        list[Path],
+        Parameter(
+            help="Geant4 showers, split (caloforge data split); may be given again.", negative=""
+        ),
+    ],
+    output: Annotated[str, Parameter(name=["--output", "-o"], help="Folder to make.")],
+    energy_range: Annotated[
+        str | None, Parameter(help="GeV, LOW:HIGH; default: that of the showers.")
+    ] = None,
+    nearest: Annotated[
+        int, Parameter(converter=whole, help="Showers that are near an energy, at least.")
+    ] = 10,
+    seed: Seed = 1,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Keep the train rows as a library: showers of Geant4 that come out again, scaled, mirrored."""
+    from caloforge.explain import check_between
+    from caloforge.export import train_library
+    from caloforge.incident.spectrum import parse_range
+    from caloforge.models.library import LibraryConfig
+    from caloforge.particles import files_by_particle
+    from caloforge.runtime import load_card
+
+    check_between("nearest", nearest, 1, 1_000_000)
+    path = train_library(
+        output,
+        files_by_particle(particle, data),
+        energy_range=None if energy_range is None else parse_range(energy_range),
+        config=LibraryConfig(nearest=nearest),
+        seed=seed,
+        overwrite=overwrite,
+    )
+    kept = sum(item.rows for item in load_card(path).training)
+    show({"artefact": str(path)}, f"{path}: keeps {kept:,} showers", as_json=json, quiet=quiet)

@@ -29,8 +29,8 @@ need_training()
 from caloforge.errors import TrainingError  # noqa: E402
 from caloforge.models.config import SystemConfig  # noqa: E402
 from caloforge.models.systems import SYSTEMS, system_type  # noqa: E402
+from caloforge.particles import files_by_particle  # noqa: E402
 from caloforge.training import Recipe, Run, train  # noqa: E402
-from caloforge.training.recipe import files_by_particle  # noqa: E402
 from caloforge.training.selection import Criterion  # noqa: E402
 
 __all__: list[str] = []

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from caloforge.export.fastcalosim import train_fastcalosim
     from caloforge.export.folder import artefact_folder
+    from caloforge.export.library import train_library
     from caloforge.export.run import export_run
 
-__all__ = ["artefact_folder", "export_run", "train_fastcalosim"]
+__all__ = ["artefact_folder", "export_run", "train_fastcalosim", "train_library"]
 
-# Loaded when first used: a parametrisation needs no PyTorch, and the names of the profiles nothing.
+# Loaded when first used: parametrisations and libraries need no PyTorch, and the names of the
+# profiles nothing.
 _HOME = {
     "artefact_folder": "folder",
     "export_run": "run",
     "train_fastcalosim": "fastcalosim",
+    "train_library": "library",
 }
 
 

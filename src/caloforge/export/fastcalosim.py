@@ -8,14 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from caloforge.detector import detector_to_json
-from caloforge.errors import ShowersError
 from caloforge.export.card import (
     artefact_name,
     definition,
     write_reference,
 )
 from caloforge.export.folder import artefact_folder
-from caloforge.export.measure import measure
+from caloforge.export.measure import inside, measure
 from caloforge.models.fastcalosim.fit import check_rows, energy_range
 from caloforge.models.fastcalosim.overflow import overflow_from_cells
 from caloforge.models.fastcalosim.sampling import FastCaloSim, FastCaloSimConfig, is_empty
@@ -25,7 +24,7 @@ from caloforge.random import check_seed
 from caloforge.runtime.card import CARD, Card, TensorSpec, TrainingRows
 from caloforge.runtime.conditions import Condition
 from caloforge.runtime.parametric import PARAMETERS, ParametricGenerator, write_parameters
-from caloforge.showers import Showers, read_part
+from caloforge.showers import read_part
 from caloforge.version import __version__
 
 __all__ = ["train_fastcalosim"]
@@ -93,7 +92,7 @@ def train_fastcalosim(
         empty = is_empty(train)
         settings = config or FastCaloSimConfig.preset(name)
         check_rows(train.energy[~empty], settings)
-        _inside(tests[0], energy_range(train.energy[~empty], settings))  # now, not after the fit
+        inside(tests[0], energy_range(train.energy[~empty], settings))  # now, not after the fit
         model = FastCaloSim.fit(train, config, progress)
         wall_time = time.perf_counter() - start
         write_parameters(folder / PARAMETERS, model, detector_to_json(model.detector))
@@ -164,27 +163,9 @@ def train_fastcalosim(
             files={path.name: file_sha256(path) for path in sorted(folder.iterdir())},
         )
         generator = ParametricGenerator(card, folder)
-        inside = _inside(tests[0], card.energy_range)
-        found = measure({name: generator}, [inside], seed=seed)
+        found = measure({name: generator}, [inside(tests[0], card.energy_range)], seed=seed)
         (folder / CARD).write_text(card.model_copy(update=found).to_json(), "utf-8")
     return output
-
-
-def _inside(test: Showers, energies: tuple[float, float]) -> Showers:
-    """The test rows of energies that the parametrisation is for.
-
-    Raises:
-        ShowersError: There are none.
-    """
-    low, high = energies
-    inside = test[(test.energy >= low) & (test.energy <= high)]
-    if not len(inside):
-        msg = (
-            f"showers: none of the {len(test)} test rows has an energy within the {low:g} to "
-            f"{high:g} GeV that is fitted; split the file anew, or fit another range"
-        )
-        raise ShowersError(msg)
-    return inside
 
 
 def _rounded(energies: tuple[float, float]) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from caloforge.errors import ExportError
+from caloforge.errors import ExportError, ShowersError
 from caloforge.export.card import scores, speed, write_reference
 from caloforge.export.closure import closure
 from caloforge.export.folder import artefact_folder
@@ -17,7 +17,7 @@ from caloforge.runtime.card import CARD, Card, Measurement, Score
 from caloforge.runtime.generator import Generator
 from caloforge.showers import Showers
 
-__all__ = ["judge_again", "measure"]
+__all__ = ["inside", "judge_again", "measure"]
 
 
 def measure(
@@ -39,11 +39,11 @@ def measure(
     for test in tests:
         maker = makers[test.particle]
         low, high = maker.card.energy_range
-        inside = test[(test.energy >= low) & (test.energy <= high)]
+        known = test[(test.energy >= low) & (test.energy <= high)]
         particle = test.particle if len(makers) > 1 else None
         found = (
-            closure(maker, inside, seed=seed),
-            scores(maker, inside, seed=seed),
+            closure(maker, known, seed=seed),
+            scores(maker, known, seed=seed),
         )
         metrics += (item.model_copy(update={"particle": particle}) for item in found[0])
         judged += (item.model_copy(update={"particle": particle}) for item in found[1])
@@ -92,3 +92,24 @@ def judge_again(
         card = card.model_copy(update={**found, "files": files})
         (beside / CARD).write_text(card.to_json(), "utf-8")
     return card
+
+
+def inside(test: Showers, energies: tuple[float, float]) -> Showers:
+    """The test rows of energies that a generator is for.
+
+    Args:
+        test: Test rows.
+        energies: Lowest and highest, GeV.
+
+    Raises:
+        ShowersError: There are none.
+    """
+    low, high = energies
+    found = test[(test.energy >= low) & (test.energy <= high)]
+    if not len(found):
+        msg = (
+            f"showers: none of the {len(test)} test rows has an energy within the {low:g} to "
+            f"{high:g} GeV that is fitted; split the file anew, or fit another range"
+        )
+        raise ShowersError(msg)
+    return found

@@ -11,6 +11,7 @@ __all__ = ["KINDS", "find_kind"]
 KINDS = {
     "choice": "caloforge.runtime.choice:ChoiceGenerator",
     "fastcalosim": "caloforge.runtime.parametric:ParametricGenerator",
+    "library": "caloforge.runtime.library:LibraryGenerator",
     "onnx": "caloforge.runtime.onnx:OnnxGenerator",
 }
 """Where the class of each kind is; it is imported when the first such artefact is loaded."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from caloforge.detector import Detector
+from caloforge.detector.mirrors import mirror_images
 from caloforge.errors import TrainingError
 from caloforge.models.system import CONDITIONS, Batch, GeneratorNetwork, Given, Setting
 from caloforge.particles import particle_name
@@ -25,7 +25,6 @@ from caloforge.showers import Showers, Split, open_showers, read_parts
 __all__ = ["Mirrors", "TrainingData"]
 
 _PARTS: tuple[Split, ...] = ("train", "validation")
-_AXES = {"phi": 0, "eta": 1}  # x and y, as columns of entry points and directions
 # Train rows beyond this many bytes are kept in a file that is mapped into memory, not in memory.
 _IN_MEMORY = 4 << 30
 
@@ -56,18 +55,12 @@ class Mirrors:
             detector: A detector.
             augment: All symmetries; otherwise the identity alone.
         """
-        symmetries = detector.symmetries if augment else {}
-        cells, signs = [], []
-        for count in range(len(symmetries) + 1):
-            for chosen in combinations(symmetries, count):
-                product = np.arange(detector.n_cells, dtype=np.int64)
-                sign = np.ones(2, dtype=np.float32)
-                for name in chosen:
-                    product = product[symmetries[name]]
-                    sign[_AXES[name]] = -1
-                cells.append(product)
-                signs.append(sign)
-        return cls(torch.from_numpy(np.stack(cells)), torch.from_numpy(np.stack(signs)))
+        cells, signs = mirror_images(detector)
+        count = len(cells) if augment else 1
+        return cls(
+            torch.from_numpy(cells[:count].astype(np.int64)),
+            torch.from_numpy(signs[:count].astype(np.float32)),
+        )
 
     def seen(self, batch: Batch, mirror: Tensor) -> Batch:
         """Showers seen in mirrors.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
@@ -19,7 +19,7 @@ from caloforge.particles import particle_name
 from caloforge.provenance import command_line
 from caloforge.training.selection import Criterion
 
-__all__ = ["Recipe", "files_by_particle", "recipe_names"]
+__all__ = ["Recipe", "recipe_names"]
 
 _OPTIONS = ("seed", "budget", "choose_by", "validate_every", "augment", "precision")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
@@ -196,36 +196,6 @@ class Recipe(BaseModel):
         """The text of a recipe file."""
         text: str = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
         return text
-
-
-def files_by_particle(
-    particles: Sequence[str], files: Sequence[Path]
-) -> dict[str, tuple[Path, ...]]:
-    """Files of showers by particle, from two lists as they are written on the command line.
-
-    Args:
-        particles: One for each file, in order, or one for all of them.
-        files: Files of showers.
-
-    Raises:
-        ConfigError: There are as many of neither.
-
-    Examples:
-        >>> files_by_particle(["e+"], [Path("a.h5"), Path("b.h5")])["e+"]
-        (PosixPath('a.h5'), PosixPath('b.h5'))
-    """
-    if len(particles) == 1:
-        particles = list(particles) * len(files)
-    if len(particles) != len(files) or not files:
-        msg = (
-            f"data: got {len(files)} files for {len(particles)} particles; name one particle for "
-            "each file, in order, or one for all"
-        )
-        raise ConfigError(msg)
-    found: dict[str, tuple[Path, ...]] = {}
-    for particle, file in zip(particles, files, strict=True):
-        found[particle] = (*found.get(particle, ()), file)
-    return found
 
 
 def recipe_names() -> list[str]:
