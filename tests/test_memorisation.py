@@ -73,6 +73,20 @@ def test_scaled_copies_are_caught() -> None:
     assert judge(louder).copies == 600
 
 
+def test_mirrored_and_scaled_copies_are_caught() -> None:
+    """A shower library whose every shower is a mirror image, of an energy that it does not have."""
+    training = make_showers(1200, 1)[:600]
+    mirrored = training.deposits[:, LAYERS.symmetries["phi"]]
+    assert not (mirrored == training.deposits).all(axis=1).any()
+    scaled = replace(training, energy=1.02 * training.energy, deposits=np.float32(1.02) * mirrored)
+    found = judge(scaled)
+    assert found.copies == 600
+    assert found.memorised
+    few = judge(Showers.concatenate([smeared(scaled[:60], 0.02), make_showers(540, 3)]))
+    assert few.copies == 0
+    assert few.memorised
+
+
 @pytest.mark.parametrize("copied", [600, 120])
 def test_noisy_copies_are_caught_where_not_one_is_exact(copied: int) -> None:
     noisy = smeared(make_showers(1200, 1)[:copied], 0.05)

@@ -8,6 +8,8 @@ of the incident energy, sqrt(E_cell / E_inc):
 - The energy in a cell fluctuates like a number of particles, with a variance proportional to its
   mean; its square root fluctuates by as much in hot cells as in cold ones. Without it two or three
   hot cells decide; with a logarithm instead, hundreds of cells with next to nothing.
+- All showers are seen in the mirrors of the detector in which they lie the same way round
+  (:func:`~caloforge.evaluation.features.facing.faced`): a mirror image of a copy is a copy.
 - Where all energy is deposited, the vectors have length one, and distances are between 0 and
   sqrt(2): the Hellinger distance of the two patterns, times sqrt(2).
 
@@ -40,6 +42,7 @@ from caloforge.evaluation.distances.single import (
 )
 from caloforge.evaluation.estimate import Estimate
 from caloforge.evaluation.features.blocks import vectors
+from caloforge.evaluation.features.facing import faced
 from caloforge.showers import Showers
 from caloforge.units import MEV_PER_GEV
 
@@ -177,7 +180,7 @@ class Memorisation:
 
 
 def scaled_cells(showers: Showers, chosen: Rows | None = None) -> Cells:
-    """The vectors that showers are compared by: sqrt(E_cell / E_inc).
+    """The vectors that showers are compared by: sqrt(E_cell / E_inc), the same way round.
 
     Args:
         showers: N showers.
@@ -188,7 +191,7 @@ def scaled_cells(showers: Showers, chosen: Rows | None = None) -> Cells:
     """
 
     def roots(deposits: Cells, energy: FloatArray) -> FloatArray:
-        return np.sqrt(deposits / (MEV_PER_GEV * energy[:, None]))
+        return faced(np.sqrt(deposits / (MEV_PER_GEV * energy[:, None])), showers.detector)
 
     return vectors(showers, roots, chosen)
 

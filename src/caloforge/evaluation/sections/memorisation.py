@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from caloforge.evaluation.distances.memorisation import memorisation
+from caloforge.evaluation.features.facing import faced
 from caloforge.evaluation.results import Headline
 from caloforge.evaluation.sections.pair import Finding, Pair
 from caloforge.evaluation.shown import Example, ExamplesPanel
+from caloforge.showers import Showers
 
 __all__ = ["memorisation_section"]
 
@@ -28,20 +33,26 @@ def memorisation_section(pair: Pair) -> Finding:
     if found.collapsed:
         warnings.append("generated showers are too much alike: the generator collapsed")
     headline = Headline.of("diversity", "diversity", found.diversity, "one")
-    # Copies, so that five showers do not keep all the others in memory.
     examples = tuple(
         Example(
             f"distance {item.distance:.3f}",
-            showers.deposits[item.generated].copy(),
-            pair.training.deposits[item.training].copy(),
+            _as_compared(showers, item.generated),
+            _as_compared(pair.training, item.training),
         )
         for item in found.examples
     )
     panel = ExamplesPanel(
         figure="neighbours",
         about="single showers, from the nearest to a training shower to the farthest, each with "
-        "that training shower below it. Copies would look the same.",
+        "that training shower below it, both the same way round. Copies would look the same.",
         names=("generated", "nearest"),
         examples=examples,
     )
     return Finding(found, (headline,), tuple(warnings), (panel,))
+
+
+def _as_compared(showers: Showers, row: int) -> NDArray[np.float32]:
+    """The deposits of a shower in the mirror that it is compared in: shape (n_cells,), MeV."""
+    roots = np.sqrt(showers.deposits[row : row + 1])
+    found: NDArray[np.float32] = np.square(faced(roots, showers.detector)[0])
+    return found
