@@ -20,7 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,14 @@ def breakdown(count: int, words: dict[str, str]) -> dict[str, float]:
 
         setattr(owner, name, wrapper)
 
+    def at_once(_: ThreadPoolExecutor, function: Callable[..., Any], *of: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(function(*of))
+        return done
+
     # All in this thread, so that there is one clock.
     ThreadPoolExecutor.map = lambda _, function, *of: map(function, *of)  # type: ignore[method-assign,assignment]
+    ThreadPoolExecutor.submit = at_once  # type: ignore[method-assign,assignment]
     timed(onnxruntime.InferenceSession, "run", "network")
     timed(Streams, "normal", "normal numbers")
     timed(Gun, "sample", "incident particles")

@@ -153,9 +153,8 @@ def shower_words(seed: int, shower: int, purpose: Purpose, count: int) -> NDArra
     Raises:
         CaloforgeError: The seed is no integer, negative or too large.
     """
-    drawn = np.empty(count, dtype=np.uint64)
-    _MOVED.draw([check_seed(seed)], [shower], purpose, 0, drawn.reshape(1, -1))
-    return drawn
+    words: NDArray[np.uint64] = Streams(seed, np.array([shower]), purpose).words(count)[0]
+    return words
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,6 +217,8 @@ class Streams:
         Raises:
             CaloforgeError: A seed is no integer, negative or too large.
         """
+        if count <= _FEW:
+            return _few_words(self._seeds(), self.showers, self.purpose, self.attempt, count)
         drawn = np.empty((len(self.showers), count), dtype=np.uint64)
         _MOVED.draw(self._seeds(), self.showers.tolist(), self.purpose, self.attempt, drawn)
         return drawn
@@ -314,6 +315,50 @@ class _Moved(threading.local):
 
 
 _MOVED = _Moved()
+
+
+# Words of a stream that are drawn faster for all showers at once than by moving a generator.
+_FEW = 8
+_LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
+# What Philox4x64 multiplies the counter with and adds to the key.
+_FACTORS = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
+_STEPS = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
+_ROUNDS = 10
+
+
+def _few_words(
+    seeds: list[int],
+    showers: NDArray[np.integer],
+    purpose: Purpose,
+    attempt: int,
+    count: int,
+) -> NDArray[np.uint64]:
+    """The first words of each stream, by Philox4x64-10 on arrays: shape (N, count)."""
+    blocks = -(-count // 4)
+    # NumPy's generator begins a stream with the block behind that of its counter.
+    place = np.arange(1, blocks + 1, dtype=np.uint64)
+    c = [
+        np.broadcast_to(np.asarray(part, dtype=np.uint64), (len(seeds), blocks))
+        for part in (place, showers[:, np.newaxis], int(purpose), attempt)
+    ]
+    first = np.array(seeds, dtype=np.uint64)[:, np.newaxis]
+    second = np.zeros_like(first)
+    for _ in range(_ROUNDS):
+        high_0, high_1 = _high(c[0], _FACTORS[0]), _high(c[2], _FACTORS[1])
+        low_0, low_1 = c[0] * _FACTORS[0], c[2] * _FACTORS[1]
+        c = [high_1 ^ c[1] ^ first, low_1, high_0 ^ c[3] ^ second, low_0]
+        first, second = first + _STEPS[0], second + _STEPS[1]
+    return np.stack(c, axis=-1).reshape(len(seeds), 4 * blocks)[:, :count]
+
+
+def _high(values: NDArray[np.uint64], factor: np.uint64) -> NDArray[np.uint64]:
+    """The high halves of the products of 64-bit words."""
+    low, high = values & _LOW, values >> _32
+    factor_low, factor_high = factor & _LOW, factor >> _32
+    across = low * factor_high
+    middle = (low * factor_low >> _32) + (across & _LOW) + high * factor_low
+    found: NDArray[np.uint64] = high * factor_high + (across >> _32) + (middle >> _32)
+    return found
 
 
 # As arrays: NumPy takes twice as long to multiply with Python's or its own scalars.

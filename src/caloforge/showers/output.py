@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -93,6 +94,7 @@ class Output:
         self._segments = Segments(self._part, len(paths), format)
         self._complete = False
         self._flushed = time.monotonic()
+        self._writing = Lock()  # blocks may come from a thread that is not the one that ends
 
     @property
     def done(self) -> int:
@@ -132,7 +134,7 @@ class Output:
         # A run that fails or is interrupted keeps what it has, if it has anything.
         try:
             if error is not None:
-                with self._reporting():
+                with self._reporting(), self._writing:
                     self._segments.flush()
         finally:
             self._release(remove=self._complete or not self.done)
@@ -146,7 +148,7 @@ class Output:
         Raises:
             OutputError: They cannot be written, for example because the disk is full.
         """
-        with self._reporting():
+        with self._reporting(), self._writing:
             self._segments.append(block)
             late = time.monotonic() - self._flushed > _SEGMENT_SECONDS
             if late or self._segments.waiting >= _SEGMENT_ROWS:

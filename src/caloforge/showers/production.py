@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from typing import cast
+from typing import Self, cast
 
 from caloforge.errors import CaloforgeError, WorkerError
 from caloforge.explain import option
@@ -29,6 +30,8 @@ def produce(
 ) -> None:
     """Make the showers that ``output`` does not have yet, and finish it.
 
+    Blocks are written in a thread beside, while the next ones are made.
+
     Args:
         source: What makes them.
         output: Where they go; its context has been entered.
@@ -46,21 +49,62 @@ def produce(
     """
     done = output.done
     progress(done)
-    try:
-        for block in blocks(
-            source, done, count, block_size=block_size, workers=workers, isolated=isolated
-        ):
-            output.append(block)
-            done += block.count
-            progress(done)
-    except WorkerError as error:
-        # What is there is kept as the context of the output ends.
-        if not done:
-            raise
-        kept = f"{done} of {count} showers are kept; go on from there ({option('resume')})"
-        msg = f"{error}; {kept}"
-        raise WorkerError(msg) from None
+    with _Beside(output.append) as writing:
+        try:
+            for block in blocks(
+                source, done, count, block_size=block_size, workers=workers, isolated=isolated
+            ):
+                writing.do(block)
+                done += block.count
+                progress(done)
+        except WorkerError as error:
+            # What is there is kept as the context of the output ends.
+            if not done:
+                raise
+            kept = f"{done} of {count} showers are kept; go on from there ({option('resume')})"
+            msg = f"{error}; {kept}"
+            raise WorkerError(msg) from None
+        finally:
+            writing.wait()
     output.finish()
+
+
+class _Beside:
+    """Does something with one block after the other, in order, while the next is being made.
+
+    Compressing and writing take no time from what makes showers on another core, which then does
+    not wait for a disk either. No more than one block waits, so that memory stays what it is.
+    """
+
+    def __init__(self, what: Callable[[Block], None]) -> None:
+        self._what = what
+        self._pool = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+    def do(self, block: Block) -> None:
+        """Begin with a block, once the one before is done.
+
+        Raises:
+            CaloforgeError: What was raised over the one before.
+        """
+        self.wait()
+        self._last = self._pool.submit(self._what, block)
+
+    def wait(self) -> None:
+        """Wait until all is done.
+
+        Raises:
+            CaloforgeError: What was raised over the last one.
+        """
+        last, self._last = self._last, None
+        if last is not None:
+            last.result()
 
 
 def blocks(
