@@ -43,7 +43,7 @@ def example() -> Benchmark:
         3 * MIB,
         0.25,
         tuple(
-            Timing(batch, threads, 1e-3 / batch / threads, 1e-5, 9, (100 + batch) * MIB)
+            Timing(batch, threads, 1e-3 / batch / threads, 1e-5, 9, (100 + batch) * MIB, 9e-6)
             for threads in (1, 2)
             for batch in (1, 100)
         ),
@@ -55,9 +55,9 @@ def example() -> Benchmark:
         "calogan",
         500_000,
         0.01,
-        (Timing(1, 1, 2e-3, 1e-4, 9, None), Timing(100, 1, 1e-3, 1e-4, 9, None)),
+        (Timing(1, 1, 2e-3, 1e-4, 9, None, 2e-3), Timing(100, 1, 1e-3, 1e-4, 9, None, 9e-4)),
     )
-    geant4 = Geant4Speed(PhysicsSettings(), Timing(10, 1, 1.5, 0.01, 3, 300 * MIB))
+    geant4 = Geant4Speed(PhysicsSettings(), Timing(10, 1, 1.5, 0.01, 3, 300 * MIB, 1.4))
     return Benchmark("e+", "1:100", 50.5, (network, table), geant4, "", {"processor": "a chip"})
 
 
@@ -77,6 +77,7 @@ def test_what_was_timed(result: Benchmark, artefact: Path) -> None:
         assert timing.seconds > 0
         assert timing.spread >= 0
         assert timing.repeats >= 3
+        assert timing.processor > 0
         assert timing.memory is None or 10 * MIB < timing.memory < 4096 * MIB
     assert result.geant4 is None
     assert result.geant4_problem == "not asked for"
@@ -121,6 +122,7 @@ def test_the_table(example: Benchmark) -> None:
         ["peak memory", "200 MiB", "200 MiB", "not known", "300 MiB"],
         ["batch 1", "1 ± 0.01 ms", "500 ± 10 µs", "2 ± 0.1 ms", "1.5 ± 0.01 s"],
         ["batch 100", "10 ± 10 µs", "5 ± 10 µs", "1 ± 0.1 ms", "1.5 ± 0.01 s"],
+        ["processor", "9 µs", "9 µs", "900 µs", "1.4 s"],
         ["at most faster", "150,000 x", "300,000 x", "1,500 x", ""],
     ]
     lines = example.to_markdown().splitlines()

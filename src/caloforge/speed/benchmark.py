@@ -122,8 +122,9 @@ class Benchmark:
     def table(self) -> list[list[str]]:
         """The numbers for people: a row for each batch, the first row and column say what is what.
 
-        Times are per shower, medians with half of the central 68% of the repeats. Where Geant4
-        was timed, the last row says how many times faster the fastest batch is.
+        Times are per shower, medians with half of the central 68% of the repeats; processor time is
+        that of the largest batch. Where Geant4 was timed, the last row says how many times faster
+        the fastest batch is.
         """
         columns = [
             (model, {timing.batch: timing for timing in model.timings if timing.threads == number})
@@ -142,11 +143,12 @@ class Benchmark:
                 [f"batch {batch:,}", *(_time(*_cell(timings[batch])) for _, timings in columns)]
                 for batch in batches
             ),
+            ["processor", *(_time(timings[batches[-1]].processor) for _, timings in columns)],
         ]
         if self.geant4 is not None:
             timing = self.geant4.timing
             first = ["Geant4", "1", "", "", _bytes(timing.memory)]
-            last = [_time(*_cell(timing))] * len(batches)
+            last = [_time(*_cell(timing))] * len(batches) + [_time(timing.processor)]
             rows = [[*row, text] for row, text in zip(rows, first + last, strict=True)]
             fastest = [min(own.seconds for own in timings.values()) for _, timings in columns]
             factors = [f"{timing.seconds / seconds:,.0f} x" for seconds in fastest]

@@ -43,6 +43,8 @@ class Timing:
         repeats: How often the batch was made.
         memory: Peak memory of the process so far, interpreter and libraries included, bytes; None
             where the system does not tell.
+        processor: Processor time per shower of all threads: median over the repeats, s. Where
+            other programs run beside, it is disturbed less than the time that passes.
     """
 
     batch: int
@@ -51,6 +53,7 @@ class Timing:
     spread: float
     repeats: int
     memory: int | None
+    processor: float
 
 
 def time_generator(
@@ -140,13 +143,15 @@ def stratified(spectrum: Spectrum, count: int, seed: int) -> FloatArray:
 def _time(make: Callable[[int], None], batch: int, threads: int, budget: float) -> Timing:
     make(0)  # the first time includes what is done only once
     seconds: list[float] = []
+    processor: list[float] = []
     while len(seconds) < _LEAST or (sum(seconds) < budget and len(seconds) < _MOST):
-        start = time.perf_counter()
+        start, worked = time.perf_counter(), time.process_time()
         make(len(seconds) + 1)
+        processor.append(time.process_time() - worked)
         seconds.append(time.perf_counter() - start)
     low, median, high = np.quantile(seconds, (_CENTRAL[0], 0.5, _CENTRAL[1])) / batch
-    spread = 0.5 * float(high - low)
-    return Timing(batch, threads, float(median), spread, len(seconds), peak_memory())
+    spread, work = 0.5 * float(high - low), float(np.median(processor)) / batch
+    return Timing(batch, threads, float(median), spread, len(seconds), peak_memory(), work)
 
 
 def peak_memory() -> int | None:
