@@ -16,7 +16,6 @@ import pytest
 import caloforge
 from caloforge.errors import CaloforgeError, EnergyError, FileFormatError, ShowersError
 from caloforge.evaluation import SECTIONS, Evaluation, evaluate, leaderboard, read_evaluation
-from caloforge.evaluation.faults import PERTURBATIONS, Good
 from caloforge.evaluation.matching import match_energies, require_comparable
 from caloforge.evaluation.ranking import markdown
 from caloforge.evaluation.results import (
@@ -28,7 +27,6 @@ from caloforge.evaluation.results import (
 )
 from caloforge.evaluation.samples import load_reference, load_sample
 from caloforge.evaluation.shown import ExamplesPanel, Shown
-from caloforge.random import Purpose, stream
 from caloforge.schemas import read_schema
 from caloforge.showers import ShowerFile, Showers, read_showers, write_showers
 from caloforge.showers.writing import ShowerSink
@@ -339,38 +337,6 @@ def test_memory(good: Showers, tmp_path: Path) -> None:
     before, after = map(int, done.stdout.split())
     deposits = 30_000 * good.detector.n_cells * 4
     assert after - before < 5 * deposits
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PERTURBATIONS)
-def test_perturbations_spoil_and_metrics_see_it(name: str, shared: Path) -> None:
-    reference = load_reference(shared / "data/eplus.h5", seed=1)
-    assert reference.training is not None
-    training, source = reference.training[:5000], reference.training[5000:6500]
-    rng = stream(5, Purpose.FAULT)
-    spoiled = PERTURBATIONS[name](Good(source, training, rng))
-    assert not np.array_equal(spoiled.deposits, source.deposits)
-    sample = replace(load_sample(shared / "data/eplus.h5"), name=name, showers=spoiled)
-    floor = replace(reference.floor, showers=reference.training[6500:8000])
-    truth = reference.sample.rows(slice(0, 1500), "test rows")
-    reference = replace(reference, sample=truth, training=training, floor=floor)
-    evaluation, _ = evaluate(reference, [sample], sections=(*QUICK, "trees"))
-    clean, judged = evaluation.samples
-    seen = []
-    for item in judged.headlines:
-        other = clean.headline(item.name)
-        if other is None or item.value is None or other.value is None:
-            continue
-        error = np.hypot(item.error or 0, other.error or 0)
-        if error and abs(item.value - other.value) > 5 * error:
-            seen.append(item.name)
-    if name == "the training set itself":
-        assert judged.sections["memorisation"]["memorised"]
-        assert not seen  # nothing else can
-    else:
-        assert seen
-        assert not judged.sections["memorisation"]["memorised"]
-    assert judged.sections["memorisation"]["collapsed"] == (name == "the mean shower for all")
 
 
 @pytest.mark.slow

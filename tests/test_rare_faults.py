@@ -17,11 +17,16 @@ from caloforge.evaluation import SECTIONS
 from caloforge.evaluation.distances.alignment import compare_alignment
 from caloforge.evaluation.distances.memorisation import memorisation
 from caloforge.evaluation.distances.tails import UNLIKELY, compare_tails, extreme_chance
+from caloforge.evaluation.faults import FAULTS, Good
+from caloforge.evaluation.results import Headline, SampleInfo, SampleResult
+from caloforge.evaluation.sections.headline import headline_section
 from caloforge.evaluation.sections.pair import Finding, Pair
+from caloforge.evaluation.verdicts import beside_floor, told_apart
 from caloforge.showers import Showers, read_showers
 
 COUNT = 2500
 RARE = ("conservation", "tails", "alignment")
+TOLD = [name for name, fault in FAULTS.items() if fault.verdicts[:1] == ("told apart",)]
 
 
 class Sample:
@@ -37,6 +42,27 @@ class Sample:
 @pytest.fixture(scope="module")
 def positrons(shared: Path) -> Sample:
     return Sample(shared / "data/eplus.h5")
+
+
+def spoiled(sample: Sample, name: str) -> Showers:
+    rng = np.random.default_rng(5)
+    return FAULTS[name].spoil(Good(sample.good, sample.training, rng))
+
+
+def result(found: dict[str, Finding]) -> SampleResult:
+    """What the judge makes of the findings of a sample."""
+    info = SampleInfo(
+        file="", sha256="", showers=1, available=1, rows="", particle="", detector="", energy=(1, 2)
+    )
+    return SampleResult(
+        name="sample",
+        info=info,
+        headlines=tuple(line for each in found.values() for line in each.headlines),
+        sections={},
+        verdicts=tuple(word for each in found.values() for word in each.verdicts),
+        warnings=tuple(text for each in found.values() for text in each.warnings),
+        seconds=0,
+    )
 
 
 def changed(showers: Showers, deposits: NDArray[np.floating]) -> Showers:
@@ -163,3 +189,55 @@ def test_few_copies_among_many(shared: Path, particle: str, noise: float, count:
     assert found.copies == 0
     assert found.memorised
     assert 6 <= found.pulled <= count
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_verdicts_that_are_cheap(name: str, positrons: Sample) -> None:
+    showers = spoiled(positrons, name)
+    assert (showers is positrons.good) == (name == "nothing")
+    pair = Pair(positrons.reference, showers, positrons.training, 1, quick=True)
+    sections = (*RARE, "memorisation")
+    found = {word for each in sections for word in SECTIONS[each](pair).verdicts}
+    wanted = {*FAULTS[name].verdicts} - {"told apart"}
+    if wanted:
+        assert found & wanted
+    assert not {"memorised", "collapsed"} & (found - wanted)
+    if not FAULTS[name].verdicts:
+        assert not found
+
+
+@pytest.fixture(scope="module")
+def floor(positrons: Sample) -> SampleResult:
+    """Geant4 showers of the headline test beside others."""
+    reference = positrons.reference[:1300]
+    pair = Pair(reference, positrons.reference[1300:2600], None, 1, quick=True)
+    return result({"headline": headline_section(pair)})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*TOLD, "nothing", "mirrored in x and y"])
+def test_verdict_of_the_headline(name: str, positrons: Sample, floor: SampleResult) -> None:
+    pair = Pair(positrons.reference, spoiled(positrons, name), None, 1, quick=True)
+    sample = result({"headline": headline_section(pair)})
+    judged = beside_floor([floor, sample])[1]
+    assert judged.verdicts == (("told apart",) if name in TOLD else ())
+    assert bool(told_apart(sample, floor)) == (name in TOLD)
+
+
+def aucs(*values: float) -> SampleResult:
+    """A sample with these AUCs of the headline test, of two thresholds."""
+    lines = tuple(
+        Headline(name=name, label=f"AUC, {name}", value=value, error=0.01, better="half")
+        for name, value in zip(("headline_auc", "headline_auc_1"), values, strict=True)
+    )
+    return result({"headline": Finding({}, lines)})
+
+
+def test_what_tells_geant4_from_geant4_is_no_fault_of_a_sample() -> None:
+    floor, same, worse, good = beside_floor(
+        [aucs(0.7, 0.5), aucs(0.72, 0.53), aucs(0.72, 0.6), aucs(0.45, 0.4)]
+    )
+    assert [each.verdicts for each in (floor, same, worse, good)] == [(), (), ("told apart",), ()]
+    (warning,) = floor.warnings
+    assert "Geant4 is told from Geant4 (headline_auc: AUC 0.700 ± 0.010)" in warning
+    assert beside_floor([aucs(0.5, 0.5)])[0].warnings == ()

@@ -28,6 +28,7 @@ from caloforge.evaluation.samples import (
 from caloforge.evaluation.sections import SECTIONS
 from caloforge.evaluation.sections.pair import Finding, Pair
 from caloforge.evaluation.shown import Shown
+from caloforge.evaluation.verdicts import beside_floor
 from caloforge.provenance import machine, versions
 from caloforge.random import Purpose, check_seed, stream
 from caloforge.runtime.generator import Generator
@@ -128,7 +129,7 @@ def evaluate(
         seed=seed,
         quick=quick,
         reference=truth.info,
-        samples=tuple(result for result, _ in judged),
+        samples=beside_floor([result for result, _ in judged]),
         conditional={model.card.name: _conditional(model, seed, quick=quick) for model in models},
         seconds=time.perf_counter() - start,
     )
@@ -184,6 +185,7 @@ def _judge(
         info=sample.info,
         headlines=tuple(line for found in findings.values() for line in found.headlines),
         sections={name: plain(found.details) for name, found in findings.items()},
+        verdicts=tuple(word for found in findings.values() for word in found.verdicts),
         warnings=tuple(text for found in findings.values() for text in found.warnings),
         seconds=time.perf_counter() - start,
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from caloforge.errors import CaloforgeError
-from caloforge.evaluation.results import FLOOR, Evaluation, Headline, SampleResult
+from caloforge.evaluation.results import GEANT4, Evaluation, Headline, SampleResult
 
 __all__ = ["Cell", "leaderboard", "markdown"]
 
@@ -31,7 +31,8 @@ def leaderboard(evaluations: Sequence[Evaluation]) -> list[list[Cell]]:
     """The table.
 
     Only samples that were judged against the same reference in the same way are compared: within
-    such a group the best generator of each column is marked, the floor never is.
+    such a group the best generator of each column is marked; the floor never is, nor is any sample
+    whose name begins with "Geant4".
 
     Args:
         evaluations: What to compare.
@@ -102,7 +103,7 @@ def _best(name: str, group: Sequence[SampleResult]) -> SampleResult | None:
     found = [
         (_badness(item), i, sample)
         for i, sample in enumerate(group)
-        if sample.name != FLOOR
+        if not sample.name.startswith(GEANT4)
         and (item := sample.headline(name)) is not None
         and item.value is not None
     ]

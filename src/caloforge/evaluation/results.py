@@ -16,12 +16,14 @@ from caloforge.explain import explain, option
 
 __all__ = [
     "FLOOR",
+    "GEANT4",
     "METRICS",
     "TRANSFER",
     "Evaluation",
     "Headline",
     "SampleInfo",
     "SampleResult",
+    "Verdict",
     "evaluation_schema",
     "prepare_folder",
     "read_evaluation",
@@ -30,7 +32,9 @@ __all__ = [
 
 METRICS = "metrics.json"
 TRANSFER = "transfer.json"
-FLOOR = "Geant4 (floor)"
+GEANT4 = "Geant4"
+"""How the names of samples begin that are of Geant4: no generator is compared with these."""
+FLOOR = f"{GEANT4} (floor)"
 """Name under which Geant4 is judged against Geant4, as one more sample."""
 
 
@@ -41,6 +45,10 @@ class _Part(BaseModel):
 
 
 Better = Literal["lower", "higher", "half", "one"]
+Verdict = Literal["told apart", "energy", "outliers", "layers", "memorised", "collapsed"]
+"""What is wrong with a sample: a classifier tells it from Geant4 better than it tells Geant4 from
+Geant4; deposits that cannot be; showers beyond all of the reference; layers that do not go
+together; training showers that come out again; showers that are too much alike."""
 
 
 class Headline(_Part):
@@ -90,8 +98,10 @@ class SampleResult(_Part):
     headlines: tuple[Headline, ...]
     sections: dict[str, Any]
     """By section (distances, classifiers, ...) everything in detail, as JSON values."""
+    verdicts: tuple[Verdict, ...] = ()
+    """What is wrong with the showers, in words that never change."""
     warnings: tuple[str, ...]
-    """What makes numbers doubtful, in sentences."""
+    """What is wrong, and what makes numbers doubtful, in sentences."""
     seconds: float
     """Wall time."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from caloforge.evaluation.distances.alignment import Alignment, compare_alignment
-from caloforge.evaluation.results import Headline
+from caloforge.evaluation.results import Headline, Verdict
 from caloforge.evaluation.sections.pair import Finding, Pair
 from caloforge.evaluation.shown import Row, Table
 
@@ -22,6 +22,7 @@ def alignment_section(pair: Pair) -> Finding:
     label = "worst difference of centre correlations"
     headline = Headline.of("alignment", label, worst.difference, "lower")
     warnings = (_warning(worst),) if worst.seen else ()
+    verdicts: tuple[Verdict, ...] = ("layers",) if worst.seen else ()
     rows = tuple(
         Row(_words(each), (each.difference, each.reference, each.showers))
         for each in ordered[:_ROWS]
@@ -31,7 +32,7 @@ def alignment_section(pair: Pair) -> Finding:
         columns=("layers", "difference", "Geant4", "sample"),
         rows=rows,
     )
-    return Finding({"correlations": found}, (headline,), warnings, tables=(table,))
+    return Finding({"correlations": found}, (headline,), warnings, (), (table,), verdicts)
 
 
 def _words(each: Alignment) -> str:

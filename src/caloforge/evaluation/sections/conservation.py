@@ -5,7 +5,7 @@ from __future__ import annotations
 from caloforge.evaluation.distances.tails import UNLIKELY, share_of
 from caloforge.evaluation.features.shapes import total_energy
 from caloforge.evaluation.features.studied import once
-from caloforge.evaluation.results import Headline
+from caloforge.evaluation.results import Headline, Verdict
 from caloforge.evaluation.sections.pair import Finding, Pair
 from caloforge.runtime.conservation import allowed_energy
 from caloforge.showers import Showers
@@ -30,13 +30,14 @@ def conservation_section(pair: Pair) -> Finding:
     label = "share above the incident energy"
     headline = Headline.of("above_incident", label, shares[1], "lower")
     warnings: tuple[str, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
     if _chance(counts, (len(pair.reference), len(pair.showers))) < UNLIKELY:
         said = (
             f"energy: {counts[1]:,} of {len(pair.showers):,} showers deposit more than there is, "
             f"in the reference {counts[0]:,} of {len(pair.reference):,}"
         )
-        warnings = (said,)
-    return Finding(details, (headline,), warnings)
+        warnings, verdicts = (said,), ("energy",)
+    return Finding(details, (headline,), warnings, verdicts=verdicts)
 
 
 def _impossible(showers: Showers, particle: str) -> int:

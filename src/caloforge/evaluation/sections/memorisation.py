@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from caloforge.evaluation.distances.memorisation import memorisation
 from caloforge.evaluation.features.facing import faced
-from caloforge.evaluation.results import Headline
+from caloforge.evaluation.results import Headline, Verdict
 from caloforge.evaluation.sections.pair import Finding, Pair
 from caloforge.evaluation.shown import Example, ExamplesPanel
 from caloforge.showers import Showers
@@ -27,10 +27,13 @@ def memorisation_section(pair: Pair) -> Finding:
     found = memorisation(
         pair.training, held_out, showers, rng, max_showers=1_500 if pair.quick else 5_000
     )
-    warnings = []
+    warnings: list[str] = []
+    verdicts: list[Verdict] = []
     if found.memorised:
+        verdicts.append("memorised")
         warnings.append("showers of the training set come out again: the generator memorised them")
     if found.collapsed:
+        verdicts.append("collapsed")
         warnings.append("generated showers are too much alike: the generator collapsed")
     headline = Headline.of("diversity", "diversity", found.diversity, "one")
     examples = tuple(
@@ -48,7 +51,7 @@ def memorisation_section(pair: Pair) -> Finding:
         names=("generated", "nearest"),
         examples=examples,
     )
-    return Finding(found, (headline,), tuple(warnings), (panel,))
+    return Finding(found, (headline,), tuple(warnings), (panel,), verdicts=tuple(verdicts))
 
 
 def _as_compared(showers: Showers, row: int) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from caloforge.evaluation.features.studied import StudiedShowers
-from caloforge.evaluation.results import Headline
+from caloforge.evaluation.results import Headline, Verdict
 from caloforge.evaluation.shown import Panel, Table
 from caloforge.random import Purpose, stream
 from caloforge.showers import Showers
@@ -64,7 +64,8 @@ class Finding:
         details: All of it, for the file of the numbers: whatever
             :func:`~caloforge.evaluation.plain.plain` makes JSON of.
         headlines: Its numbers for the leaderboard.
-        warnings: What makes them doubtful.
+        warnings: What is wrong with the showers, and what makes numbers doubtful, in sentences.
+        verdicts: What is wrong with the showers.
         panels: What the figures are drawn from.
         tables: What the report prints.
     """
@@ -74,6 +75,7 @@ class Finding:
     warnings: tuple[str, ...] = ()
     panels: tuple[Panel, ...] = ()
     tables: tuple[Table, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
 
 
 Section = Callable[[Pair], Finding]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from caloforge.evaluation.distances.tails import Tail, Tails, compare_tails
-from caloforge.evaluation.results import Headline
+from caloforge.evaluation.results import Headline, Verdict
 from caloforge.evaluation.sections.pair import Finding, Pair
 from caloforge.evaluation.shown import Row, Table
 
@@ -20,7 +20,8 @@ def tails_section(pair: Pair) -> Finding:
     headline = Headline.of("beyond", "share beyond all of the reference", found.share, "lower")
     unlikely = found.unlikely
     warnings = (_warning(found, unlikely[0]),) if unlikely else ()
-    return Finding(found, (headline,), warnings, tables=(_table(found),))
+    verdicts: tuple[Verdict, ...] = ("outliers",) if unlikely else ()
+    return Finding(found, (headline,), warnings, (), (_table(found),), verdicts)
 
 
 def _warning(found: Tails, tail: Tail) -> str:
