@@ -16,7 +16,7 @@ from caloforge.evaluation import evaluate, leaderboard, load_reference, load_sam
 from caloforge.evaluation.classifiers.clues import Clue
 from caloforge.evaluation.results import FLOOR, Evaluation, Headline, SampleResult
 from caloforge.evaluation.samples import Sample
-from caloforge.evaluation.verdicts import headline_aucs
+from caloforge.evaluation.verdicts import auc_text, headline_aucs
 from caloforge.runtime import artefact_names, load_card
 from caloforge.showers import ShowerFile
 from caloforge.web.report import write_report
@@ -125,7 +125,7 @@ def whole_table(found: dict[str, Evaluation]) -> str:
             if not text:
                 heads = [each.label.removeprefix("AUC, ") for each in aucs]
                 text = f"| AUC | | {' | '.join(heads)} |\n|---|---|{'---|' * len(heads)}\n"
-            cells = " | ".join(map(number, aucs))
+            cells = " | ".join(map(auc_text, aucs))
             text += f"| {particle} | {system(sample.name)} | {cells} |\n"
     return text
 
@@ -145,12 +145,6 @@ def short_table(found: dict[str, Evaluation]) -> str:
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
-
-
-def number(item: Headline) -> str:
-    error = item.error or 0.0
-    digits = min(5, max(3, 1 - math.floor(math.log10(error)))) if error else 3
-    return f"{_value(item):.{digits}f} ± {max(error, 10**-digits):.{digits}f}"
 
 
 def _value(item: Headline) -> float:

@@ -302,13 +302,13 @@ def test_histograms_show_the_floor_beside_the_separation_power(found: Found, goo
         item.sections["observables"]["observables"][0]["separation_power"]["value"]
         for item in evaluation.samples
     )
-    title = figures["energies"].axes[0].get_title()
+    title = figures["energies"].axes[0].get_title(loc="right")
     assert title == f"S = {sample:.1e} ({floor:.1e})"
     floor, sample = (
         item.sections["spectra"]["layer_2"]["separation_power"]["value"]
         for item in evaluation.samples
     )
-    assert figures["spectra"].axes[6].get_title() == f"S = {sample:.1e} ({floor:.1e})"
+    assert figures["spectra"].axes[6].get_title(loc="right") == f"S = {sample:.1e} ({floor:.1e})"
 
 
 MEMORY = """

@@ -18,7 +18,7 @@ from caloforge.evaluation.distances.alignment import compare_alignment
 from caloforge.evaluation.distances.memorisation import memorisation
 from caloforge.evaluation.distances.tails import UNLIKELY, compare_tails, extreme_chance
 from caloforge.evaluation.faults import FAULTS, Good
-from caloforge.evaluation.results import Headline, SampleInfo, SampleResult
+from caloforge.evaluation.results import SampleInfo, SampleResult
 from caloforge.evaluation.sections.headline import headline_section
 from caloforge.evaluation.sections.pair import Finding, Pair
 from caloforge.evaluation.verdicts import beside_floor, told_apart
@@ -222,22 +222,3 @@ def test_verdict_of_the_headline(name: str, positrons: Sample, floor: SampleResu
     judged = beside_floor([floor, sample])[1]
     assert judged.verdicts == (("told apart",) if name in TOLD else ())
     assert bool(told_apart(sample, floor)) == (name in TOLD)
-
-
-def aucs(*values: float) -> SampleResult:
-    """A sample with these AUCs of the headline test, of two thresholds."""
-    lines = tuple(
-        Headline(name=name, label=f"AUC, {name}", value=value, error=0.01, better="half")
-        for name, value in zip(("headline_auc", "headline_auc_1"), values, strict=True)
-    )
-    return result({"headline": Finding({}, lines)})
-
-
-def test_what_tells_geant4_from_geant4_is_no_fault_of_a_sample() -> None:
-    floor, same, worse, good = beside_floor(
-        [aucs(0.7, 0.5), aucs(0.72, 0.53), aucs(0.72, 0.6), aucs(0.45, 0.4)]
-    )
-    assert [each.verdicts for each in (floor, same, worse, good)] == [(), (), ("told apart",), ()]
-    (warning,) = floor.warnings
-    assert "Geant4 is told from Geant4 (headline_auc: AUC 0.700 ± 0.010)" in warning
-    assert beside_floor([aucs(0.5, 0.5)])[0].warnings == ()

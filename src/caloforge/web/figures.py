@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from caloforge.atomic import replacing
 from caloforge.detector import Detector
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["draw", "save"]
+
+_DPI = 110
 
 
 def draw(
@@ -70,27 +74,26 @@ def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
     Raises:
         OutputError: A file cannot be written.
     """
-    made = []
-    for kind in ("png", "pdf"):
-        path = folder / f"{name}.{kind}"
-        with replacing(path) as beside:
-            # Without a date the same numbers give the same file.
-            metadata = {"CreationDate": None} if kind == "pdf" else {"Software": None}
-            figure.savefig(beside, format=kind, dpi=110, metadata=metadata)
-            if kind == "png":
-                _choose_colours(beside)
-        if figure.get_layout_engine() is not None:
-            figure.set_layout_engine("none")  # what takes longest is not found out again
-        made.append(path)
-    return made[0], made[1]
+    pictures = folder / f"{name}.png", folder / f"{name}.pdf"
+    with replacing(pictures[0]) as beside:
+        _write_png(figure, beside)
+    # What takes longest is not found out again.
+    figure.set_layout_engine("none")
+    with replacing(pictures[1]) as beside:
+        # Without a date the same numbers give the same file.
+        figure.savefig(beside, format="pdf", metadata={"CreationDate": None})
+    return pictures
 
 
-def _choose_colours(path: Path) -> None:
-    """Store a picture with the 256 colours that suit it best: a third of the size."""
+def _write_png(figure: Figure, path: Path) -> None:
+    """Draw a picture once, and store it with the 256 colours that suit it best: much smaller."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    with Image.open(path) as picture:
-        few = picture.convert("RGB").quantize(
-            256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
-        )
-    few.save(path, format="png")
+    figure.set_dpi(_DPI)
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    few = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()).quantize(
+        256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+    )
+    few.save(path, format="png", dpi=(_DPI, _DPI))

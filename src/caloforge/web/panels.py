@@ -94,24 +94,32 @@ def _histograms(
         left=0.7 / width,
         right=1 - 0.1 / width,
         bottom=0.5 / height,
-        top=1 - 0.3 / height,
+        top=1 - 0.55 / height,
         wspace=0.25,
-        hspace=0.3,
+        hspace=0.36,
     )
     for i, (label, found) in enumerate(quantities.items()):
         cell = grid[i // COLUMNS, i % COLUMNS].subgridspec(2, 1, height_ratios=(3, 1), hspace=0.08)
         upper = figure.add_subplot(cell[0])
         lower = figure.add_subplot(cell[1], sharex=upper)
         _histogram(upper, lower, found, names if i == 0 else ())
+        if i % COLUMNS == 0:
+            upper.set_ylabel("showers, normalised", fontsize=8)
+            lower.set_ylabel("ratio", fontsize=8)
+        if i == 0:
+            figure.legend(loc="upper left", ncols=1 + len(names), fontsize=8, frameon=False)
         powers = ", ".join(f"{panel.distance:.1e}" for _, panel in found)
-        upper.set_title(f"S = {powers} ({clean.get(label, np.nan):.1e})", fontsize=8)
+        # Said where it is: to find that out takes longer than to draw it.
+        upper.set_title(
+            f"S = {powers} ({clean.get(label, np.nan):.1e})", fontsize=8, y=1.0, loc="right"
+        )
     return figure
 
 
 def _histogram(
     upper: Axes, lower: Axes, panels: Sequence[tuple[int, HistogramPanel]], names: Sequence[str]
 ) -> None:
-    """One quantity of all samples, with a legend where there are names."""
+    """One quantity of all samples, for a legend where there are names."""
     first = panels[0][1]
     reference, edges = first.reference, first.reference.edges
     upper.stairs(reference.density, edges, fill=True, color=REFERENCE_COLOUR, alpha=0.35)
@@ -133,15 +141,16 @@ def _histogram(
             linewidth=0.8,
         )  # fmt: skip
     lower.set_xlabel(first.label)
-    lower.set_ylim(0.5, 1.5)
+    lower.set(ylim=(0.5, 1.5), yticks=(0.75, 1, 1.25))  # none beside the lowest of the upper axis
     upper.tick_params(labelbottom=False)
     if first.logarithmic:
         upper.set_xscale("log")
     if first.steep:
         upper.set_yscale("log")
-    if names:
-        upper.legend(fontsize=8, frameon=False)
-        lower.set_ylabel("ratio", fontsize=8)
+    else:
+        upper.ticklabel_format(axis="y", scilimits=(-2, 3))  # long numbers would reach other axes
+    for axis in (upper, lower):
+        axis.minorticks_off()
 
 
 def _points(
@@ -167,12 +176,26 @@ def _points(
             axis.set_xscale("log")
         if first.steep:
             axis.set_yscale("log")
+        axis.minorticks_off()
         axis.set_xlabel(first.label)
         axis.set_ylabel(title)
+        if first.steep:
+            axis.set_ylim(bottom=_lowest(axis))
     for axis in axes[len(quantities) :]:
         axis.set_visible(False)
-    axes[0].legend(fontsize=8, frameon=False)
+    # Above all axes, where no curve is.
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside upper left", ncols=len(labels), fontsize=8, frameon=False
+    )
     return figure
+
+
+def _lowest(axis: Axes) -> float | None:
+    """A little below the smallest number that is drawn: error bars may go on to nothing."""
+    values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axis.lines])
+    positive = values[values > 0]
+    return 0.3 * float(positive.min()) if len(positive) else None
 
 
 def _series(axis: Axes, series: Series, name: str, colour: str) -> None:
@@ -205,7 +228,9 @@ def _images(panel: ImagePanel, detector: Detector, name: str) -> Figure:
     axes = figure.subplots(len(layers), 3, squeeze=False)
     both = np.concatenate([panel.reference, panel.showers])
     positive = both[both > 0]
-    norm = LogNorm(max(positive.min(), positive.max() * 1e-6), positive.max())
+    most = float(positive.max(initial=1e-12))
+    norm = LogNorm(max(float(positive.min(initial=most)), most * 1e-6) * 0.99, most)
+    shown: dict[str, Any] = {}
     for i, (layer, part) in enumerate(zip(layers, detector.slices, strict=False)):
         first, second = panel.reference[part], panel.showers[part]
         division = np.divide(second, first, out=np.full_like(first, np.nan), where=first > 0)
@@ -215,9 +240,11 @@ def _images(panel: ImagePanel, detector: Detector, name: str) -> Figure:
             style: dict[str, Any] = {"norm": norm, "cmap": "magma"}
             if title == "ratio":
                 style = {"vmin": 0.5, "vmax": 1.5, "cmap": "RdBu_r"}
-            shown = _draw_layer(axis, layer, values, style)
+            shown[title] = _draw_layer(axis, layer, values, style)
             axis.set_title(f"layer {i}: {title}", fontsize=9)
-            figure.colorbar(shown, ax=axis, label="" if title == "ratio" else "MeV")
+    # All layers share the scales of colours.
+    figure.colorbar(shown["Geant4"], ax=axes[:, 1], label="MeV", aspect=40).minorticks_off()
+    figure.colorbar(shown["ratio"], ax=axes[:, 2], label="ratio", aspect=40)
     return figure
 
 
@@ -256,8 +283,8 @@ def _matrices(panel: MatrixPanel, detector: Detector, name: str) -> Figure:  # n
     ):
         shown = axis.imshow(values, vmin=-1, vmax=1, cmap="RdBu_r")
         axis.set_title(title, fontsize=9)
-        axis.set_xlabel(panel.label)
-        figure.colorbar(shown, ax=axis)
+        axis.set(xlabel=panel.label, ylabel=panel.label if title == "Geant4" else "")
+        figure.colorbar(shown, ax=axis, label="correlation")
     return figure
 
 
@@ -271,7 +298,8 @@ def _examples(panel: ExamplesPanel, detector: Detector, name: str) -> Figure:  #
     layers = np.sort(np.argsort(-energy)[:3])
     figure = _new_figure(2.3 * len(showers), 2.0 * 2 * len(layers))
     axes = figure.subplots(2 * len(layers), len(showers), squeeze=False)
-    style = {"norm": LogNorm(1e-1, float(showers.max()))}
+    most = float(showers.max())
+    style = {"norm": LogNorm(min(1e-1, 1e-3 * most), most)}
     for column, example in enumerate(panel.examples):
         axes[0, column].set_title(example.title, fontsize=8)
         for row, layer in enumerate(layers):
@@ -279,10 +307,21 @@ def _examples(panel: ExamplesPanel, detector: Detector, name: str) -> Figure:  #
                 axis = axes[2 * row + below, column]
                 part = detector.slices[layer]
                 values = np.where(cells[part] > 0, cells[part], np.nan)
-                _draw_layer(axis, detector.layers[layer], values, {**style, "cmap": "magma"})
-                axis.set(xticks=[], yticks=[], xlabel="", ylabel="")
-                if not column:
-                    axis.set_ylabel(f"layer {layer}\n{panel.names[below]}", fontsize=8)
+                drawn = {**style, "cmap": "magma"}
+                shown = _draw_layer(axis, detector.layers[layer], values, drawn)
+                axis.set(xlabel="", ylabel="")
+                axis.locator_params(nbins=4)
+                axis.tick_params(labelsize=7)
+                if column:
+                    axis.set_yticks([])
+                else:
+                    title = f"layer {layer}, {panel.names[below]}\ny / mm"
+                    axis.set_ylabel(title, fontsize=8)
+                if below:
+                    axis.set_xlabel("x / mm", fontsize=8)
+                else:
+                    axis.set_xticks([])
+    figure.colorbar(shown, ax=axes, label="MeV", aspect=60).minorticks_off()
     return figure
 
 

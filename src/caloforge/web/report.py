@@ -12,11 +12,12 @@ from typing import Any
 from caloforge.atomic import write_text
 from caloforge.detector import Detector
 from caloforge.evaluation.estimate import Estimate
-from caloforge.evaluation.ranking import leaderboard
+from caloforge.evaluation.ranking import Cell, leaderboard
 from caloforge.evaluation.results import METRICS, Evaluation, SampleInfo, write_evaluation
 from caloforge.evaluation.shown import Shown
+from caloforge.evaluation.verdicts import opening
 from caloforge.web.figures import draw, save
-from caloforge.web.tables import TableOfSample, cell_text, html_grid, html_table, tables_of
+from caloforge.web.tables import TableOfSample, cell_of, html_grid, html_table, tables_of
 from caloforge.web.template import render
 
 __all__ = ["REPORT", "write_report"]
@@ -55,7 +56,8 @@ def write_report(
         "title": html.escape(_title(evaluation)),
         "lead": html.escape(_lead(evaluation)),
         "summary": _summary(evaluation, tables),
-        "leaderboard": html_table(leaderboard([evaluation])),
+        # A column per sample: there are more numbers than samples.
+        "leaderboard": html_table([*zip(*leaderboard([evaluation]), strict=True)]),
         "worst": _section(
             "Where it differs most", "".join(each.worst() for each in tables if each.compared)
         ),
@@ -93,13 +95,17 @@ def _lead(evaluation: Evaluation) -> str:
 
 
 def _summary(evaluation: Evaluation, tables: Sequence[TableOfSample]) -> str:
-    lines = []
+    lines = [html.escape(text) for text in opening(evaluation)]
+    lines += [html.escape(text) for text in evaluation.floor.warnings]
     for sample in evaluation.samples[1:]:
         said = [each.verdict() for each in tables if each.compared and each.sample == sample.name]
         lines += [
             f"<strong>{html.escape(sample.name)}</strong>: {html.escape(text)}" for text in said
         ]
-        lines += [html.escape(text) for text in sample.warnings]
+        lines += [
+            f"<strong>{html.escape(sample.name)}</strong>: {html.escape(text)}"
+            for text in sample.warnings
+        ]
     if evaluation.quick:
         lines.append(
             "Quick variants of the classifiers were used: compare them with quick ones only."
@@ -110,17 +116,20 @@ def _summary(evaluation: Evaluation, tables: Sequence[TableOfSample]) -> str:
 def _conditional(evaluation: Evaluation) -> str:
     tables = ""
     for name, points in evaluation.conditional.items():
-        lines = [[f"{item['energy']:.4g}", item["where"], *_response(item)] for item in points]
+        lines = [
+            [Cell(f"{item['energy']:.4g}"), Cell(item["where"]), *_response(item)]
+            for item in points
+        ]
         head = ["GeV", "of its range", "response", "peak", "resolution"]
         tables += html_grid(name, head, lines)
     return tables
 
 
-def _response(item: dict[str, Any]) -> list[str]:
+def _response(item: dict[str, Any]) -> list[Cell]:
     point = item["point"]
     if point is None:
-        return [item["problem"], "", ""]
-    return [cell_text(_estimate(point[key])) for key in ("response", "peak", "resolution")]
+        return [Cell(item["problem"]), Cell(""), Cell("")]
+    return [cell_of(_estimate(point[key])) for key in ("response", "peak", "resolution")]
 
 
 def _estimate(found: Mapping[str, float | None]) -> Estimate:
@@ -150,12 +159,12 @@ def _provenance(evaluation: Evaluation) -> str:
         "time": f"{evaluation.seconds:.0f} s",
     }
     rows = "".join(
-        f"<tr><td>{html.escape(key)}</td><td>{html.escape(value)}</td></tr>"
+        f"<dt>{html.escape(key)}</dt><dd>{html.escape(value)}</dd>"
         for key, value in facts.items()
         if value
     )
     head = ["sample", "showers", "of", "rows", "file", "SHA-256"]
-    return f"{html_grid('Showers', head, lines)}<h3>Run</h3><table>{rows}</table>"
+    return f"{html_grid('Showers', head, lines)}<h3>Run</h3><dl class='facts'>{rows}</dl>"
 
 
 def _source(info: SampleInfo) -> list[str]:

@@ -13,9 +13,12 @@ from caloforge.evaluation.ranking import Cell
 from caloforge.evaluation.results import Evaluation
 from caloforge.evaluation.shown import Row, Shown, Table
 
-__all__ = ["TableOfSample", "cell_text", "html_grid", "html_table", "tables_of"]
+__all__ = ["TableOfSample", "cell_of", "html_grid", "html_table", "tables_of"]
 
+_FLOOR = Cell("floor")
 _WORST = 8  # rows
+_MANY = 6  # columns from which on errors stand below their numbers
+_WORDS = 24  # characters from which on a cell is text, not a number
 # A row stands out where its distance is that many times the floor's.
 _STANDS_OUT = 3.0
 
@@ -76,19 +79,21 @@ class TableOfSample:
 
     def worst(self) -> str:
         """The rows that stand out most, the first columns alone, and how much; as HTML."""
-        lines = [[*self._line(row, 3), f"{self.excess(row):.1f}"] for row in self.rows[:_WORST]]
-        return html_grid(self.sample, [*self._head(3), "times floor"], lines)
+        lines = [
+            [*self._line(row, 3), Cell(f"{self.excess(row):.1f}")] for row in self.rows[:_WORST]
+        ]
+        return html_grid(self.sample, [*self._head(3), Cell("times floor")], lines)
 
-    def _head(self, columns: int) -> list[str]:
-        return self._beside_floor(list(self.table.columns[:columns]), "floor")
+    def _head(self, columns: int) -> list[Cell]:
+        return self._beside_floor([Cell(text) for text in self.table.columns[:columns]], _FLOOR)
 
-    def _line(self, row: Row, columns: int) -> list[str]:
+    def _line(self, row: Row, columns: int) -> list[Cell]:
         floor = self.floor.get(row.name)
-        line = [row.name, *map(cell_text, row.cells[: columns - 1])]
-        return self._beside_floor(line, cell_text(floor.cells[0]) if floor else "")
+        line = [Cell(row.name), *map(cell_of, row.cells[: columns - 1])]
+        return self._beside_floor(line, cell_of(floor.cells[0]) if floor else Cell(""))
 
-    def _beside_floor(self, line: list[str], text: str) -> list[str]:
-        return [*line[:2], text, *line[2:]] if self.compared else line
+    def _beside_floor(self, line: list[Cell], cell: Cell) -> list[Cell]:
+        return [*line[:2], cell, *line[2:]] if self.compared else line
 
 
 def tables_of(evaluation: Evaluation, shown: Sequence[Shown]) -> list[TableOfSample]:
@@ -107,30 +112,42 @@ def tables_of(evaluation: Evaluation, shown: Sequence[Shown]) -> list[TableOfSam
     ]
 
 
-def cell_text(cell: Estimate | str) -> str:
+def cell_of(found: Estimate | str) -> Cell:
     """What a cell says."""
-    if isinstance(cell, str):
-        return cell
-    if not np.isfinite(cell.value):
-        return "not defined"
-    error = f" ± {cell.error:.1g}" if np.isfinite(cell.error) else ""
-    return f"{cell.value:.3g}{error}"
+    if isinstance(found, str):
+        return Cell(found)
+    if not np.isfinite(found.value):
+        return Cell("not defined")
+    return Cell(f"{found.value:.3g}", f"± {found.error:.1g}" if np.isfinite(found.error) else "")
 
 
-def html_grid(title: str, head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Lines of text as HTML, with a title above them."""
-    cells = [[Cell(text) for text in line] for line in [head, *lines]]
+def html_grid(title: str, head: Sequence[Cell | str], lines: Sequence[Sequence[Cell | str]]) -> str:
+    """Lines of cells as HTML, with a title above them."""
+    cells = [
+        [Cell(item) if isinstance(item, str) else item for item in line] for line in [head, *lines]
+    ]
     return f"<h3>{html.escape(title)}</h3>{html_table(cells)}"
 
 
 def html_table(rows: Sequence[Sequence[Cell]]) -> str:
-    """Rows of cells as HTML; the first is the head."""
+    """Rows of cells as HTML; the first is the head.
 
-    def cell(item: Cell, tag: str) -> str:
-        best = ' class="best"' if item.best else ""
-        error = f" <small>{html.escape(item.error)}</small>" if item.error else ""
-        return f"<{tag}{best}>{html.escape(item.text)}{error}</{tag}>"
+    On a narrow screen each row becomes a block, in which the heads stand beside the cells.
+    """
+    heads = [item.text for item in rows[0]]
+    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
+    body = "".join(
+        f"<tr>{''.join(map(_html_cell, row, heads, range(len(row))))}</tr>" for row in rows[1:]
+    )
+    many = ' class="many"' if len(heads) > _MANY else ""
+    return (
+        f'<div class="scroll"><table{many}><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
 
-    head = "".join(cell(item, "th") for item in rows[0])
-    body = "".join(f"<tr>{''.join(cell(item, 'td') for item in row)}</tr>" for row in rows[1:])
-    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+
+def _html_cell(item: Cell, head: str, column: int) -> str:
+    kinds = ["best"] * item.best + ["words"] * (column > 0 and len(item.text) > _WORDS)
+    kind = f' class="{" ".join(kinds)}"' if kinds else ""
+    error = f" <small>{html.escape(item.error)}</small>" if item.error else ""
+    return f'<td{kind} data-head="{html.escape(head)}">{html.escape(item.text)}{error}</td>'

@@ -30,7 +30,7 @@ def manifold_section(pair: Pair) -> Finding:
         max_samples=largest,
         num_batches=5 if pair.quick else 20,
     )
-    batch = min(5_000 if pair.quick else 10_000, few)
+    batch = min(2_500 if pair.quick else 10_000, few)
     kernel = kpd(features[0], features[1], pair.rng("kpd"), batch_size=batch)
     rows = 2_000 if pair.quick else 20_000
     rng = pair.rng("prdc")
