@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,13 @@ import pytest
 from artefacts import make_artefact
 from caloforge.detector import load_detector
 from caloforge.errors import OutputError
+from caloforge.evaluation import Evaluation, evaluate
+from caloforge.evaluation.shown import Shown
 from caloforge.showers import Showers, output, read_showers, split_file, write_showers
 from caloforge.showers.output import Output
 from caloforge.showers.production import produce
+from caloforge.web.page import write_page
+from caloforge.web.report import write_report
 from conftest import Cli
 from sources import Cheap
 
@@ -182,3 +188,64 @@ def test_limit_on_the_size_of_files(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == "caloforge: error: output b.h5: cannot be written: File too large\n"
     assert os.listdir(tmp_path) == ["a.h5"]  # noqa: PTH208
+
+
+@contextmanager
+def limited(size: int) -> Iterator[None]:
+    """No file may become larger: what a quota does, in this process."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture(scope="module")
+def judged() -> tuple[Evaluation, list[Shown]]:
+    made = replace(showers(400), energy=np.linspace(1, 2, 400))
+    return evaluate(made, [made], sections=("energy",))
+
+
+@pytest.mark.parametrize("size", [3000, 15_000])
+@pytest.mark.parametrize("there", [False, True])
+def test_a_report_is_whole_or_not_at_all(
+    judged: tuple[Evaluation, list[Shown]], tmp_path: Path, size: int, there: bool
+) -> None:
+    folder = tmp_path / "report"
+    if there:
+        folder.mkdir()
+        (folder / "notes.txt").write_text("mine")
+    with limited(size), pytest.raises(OutputError, match="cannot be written: File too large"):
+        write_report(folder, *judged, load_detector("calogan"))
+    assert os.listdir(tmp_path) == (["report"] if there else [])  # noqa: PTH208
+    if there:
+        assert os.listdir(folder) == ["notes.txt"]  # noqa: PTH208
+    write_report(folder, *judged, load_detector("calogan"))
+    assert {"metrics.json", "report.html"} < set(os.listdir(folder))  # noqa: PTH208
+
+
+def test_a_page_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "a.html"
+    path.write_text("before")
+    write_showers(tmp_path / "a.h5", showers(20))
+    with limited(20_000), pytest.raises(OutputError, match="cannot be written: File too large"):
+        write_page(path, tmp_path / "a.h5", particle="e+")
+    assert path.read_text() == "before"
+    assert sorted(os.listdir(tmp_path)) == ["a.h5", "a.html"]  # noqa: PTH208
+
+
+def test_an_artefact_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    from caloforge.export.folder import artefact_folder
+
+    def write() -> None:
+        with artefact_folder(tmp_path / "made") as folder:
+            (folder / "generator.onnx").write_bytes(bytes(50_000))
+            (folder / "card.json").write_text("{}")
+
+    with limited(20_000), pytest.raises(OutputError, match="cannot be written: File too large"):
+        write()
+    assert not os.listdir(tmp_path)  # noqa: PTH208
+    write()
+    assert os.listdir(tmp_path) == ["made"]  # noqa: PTH208

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from caloforge.detector import load_detector
+from caloforge.evaluation import evaluate
 from caloforge.evaluation.results import FLOOR, Evaluation, Headline, SampleInfo, SampleResult
 from caloforge.evaluation.shown import Shown
 from caloforge.evaluation.verdicts import auc_text, beside_floor, opening, told_apart
+from caloforge.showers import Showers
 from caloforge.web.report import write_report
 
 INFO = SampleInfo(
@@ -99,3 +103,25 @@ def test_one_sample_has_nobody_to_win_against() -> None:
 def test_digits_of_an_auc(value: float, error: float, text: str) -> None:
     item = Headline(name="headline_auc", label="AUC", value=value, error=error, better="half")
     assert auc_text(item) == text
+
+
+def test_two_stacks_with_one_readout_are_said() -> None:
+    detector = load_detector("calogan")
+    assert detector.stack is not None
+    thicker = replace(detector.stack, plates=detector.stack.plates[:-1])
+    other = replace(detector, name="thinner", stack=thicker)
+    rng = np.random.default_rng(1)
+    energy = rng.uniform(1, 100, 240)
+    deposits = rng.exponential(1, (240, detector.n_cells)).astype(np.float32)
+    reference = Showers(detector, energy, deposits, "e+")
+    samples = [
+        Showers(each, energy[:120], deposits[:120], "e+")
+        for each in (detector, other, replace(other, stack=None))
+    ]
+    found, _ = evaluate(reference, samples, sections=("energy",))
+    said = [[text for text in each.warnings if "stack" in text] for each in found.samples]
+    assert [len(texts) for texts in said] == [0, 0, 1, 0]
+    assert said[2][0].startswith(
+        "detector: these are showers of another stack of plates ('thinner') than the reference "
+        "('calogan')"
+    )

@@ -13,7 +13,7 @@ from caloforge.detector import Detector
 from caloforge.errors import ShowersError
 from caloforge.showers import Showers
 
-__all__ = ["Recorded", "check_alike", "check_kind", "check_readout"]
+__all__ = ["Recorded", "check_alike", "check_kind", "check_readout", "stack_warnings"]
 
 
 class Recorded(Protocol):
@@ -88,3 +88,15 @@ def check_alike(reference: Showers, showers: Showers, name: str = "showers") -> 
             "must be some of both"
         )
         raise ShowersError(msg)
+
+
+def stack_warnings(reference: Recorded, showers: Recorded) -> tuple[str, ...]:
+    """What to say where two samples of one readout are of two known stacks of plates."""
+    if reference.detector.same_stack(showers.detector):
+        return ()
+    message = (
+        f"detector: these are showers of another stack of plates ({showers.detector.name!r}) than "
+        f"the reference ({reference.detector.name!r}), though of the same readout; what differs "
+        "may be the detectors alone"
+    )
+    return (message,)

@@ -12,6 +12,7 @@ from typing import Any
 
 from caloforge.errors import CaloforgeError, ShowersError
 from caloforge.evaluation.classifiers.network_test import check_training
+from caloforge.evaluation.comparable import stack_warnings
 from caloforge.evaluation.distances.response import conditional_energies, conditional_response
 from caloforge.evaluation.features.studied import StudiedShowers
 from caloforge.evaluation.matching import match_energies, require_comparable
@@ -186,7 +187,8 @@ def _judge(
         headlines=tuple(line for found in findings.values() for line in found.headlines),
         sections={name: plain(found.details) for name, found in findings.items()},
         verdicts=tuple(word for found in findings.values() for word in found.verdicts),
-        warnings=tuple(text for found in findings.values() for text in found.warnings),
+        warnings=stack_warnings(pair.reference, pair.showers)
+        + tuple(text for found in findings.values() for text in found.warnings),
         seconds=time.perf_counter() - start,
     )
     return result, Shown(

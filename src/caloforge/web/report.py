@@ -28,7 +28,7 @@ REPORT = "report.html"
 def write_report(
     folder: str | Path, evaluation: Evaluation, shown: Sequence[Shown], detector: Detector
 ) -> Path:
-    """Write ``metrics.json``, ``report.html`` and the figures of an evaluation.
+    """Write the figures of an evaluation, ``report.html`` and, last of all, ``metrics.json``.
 
     Args:
         folder: Where to; made if it is not there.
@@ -41,12 +41,31 @@ def write_report(
         The page.
 
     Raises:
-        OutputError: A file cannot be written.
+        OutputError: A file cannot be written; what was made of the report is removed.
         CaloforgeError: matplotlib is not installed.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_evaluation(folder / METRICS, evaluation)
+    fresh, before = not folder.exists(), _parts(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder, evaluation, shown, detector)
+    except BaseException:
+        for path in _parts(folder) - before:
+            path.unlink(missing_ok=True)
+        if fresh and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+    return folder / REPORT
+
+
+def _parts(folder: Path) -> set[Path]:
+    """What is in the folder that could be part of a report."""
+    return {path for end in ("png", "pdf", "html", "json") for path in folder.glob(f"*.{end}")}
+
+
+def _write(
+    folder: Path, evaluation: Evaluation, shown: Sequence[Shown], detector: Detector
+) -> None:
     figures = []
     for name, caption, figure in draw(evaluation, shown, detector):
         picture, _ = save(figure, folder, name)
@@ -70,7 +89,7 @@ def write_report(
         "provenance": _provenance(evaluation),
     }
     write_text(folder / REPORT, render("report.html", parts))
-    return folder / REPORT
+    write_evaluation(folder / METRICS, evaluation)
 
 
 def _section(title: str, content: str) -> str:
