@@ -12,12 +12,13 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from caloforge.detector import load_detector
+from caloforge.detector import Detector, RectangularLayer, load_detector
 from caloforge.evaluation import SECTIONS, evaluate, leaderboard, read_evaluation
 from caloforge.evaluation.distances import coverage
 from caloforge.evaluation.features import calochallenge, observables
 from caloforge.evaluation.features.studied import StudiedShowers, once
 from caloforge.evaluation.plain import plain
+from caloforge.evaluation.sections.observables import observables_section
 from caloforge.evaluation.sections.pair import Pair, Section
 from caloforge.evaluation.shown import HistogramPanel
 from caloforge.showers import Showers
@@ -169,3 +170,27 @@ def test_plain_values() -> None:
     assert json.dumps(found, allow_nan=False) == '{"1": [0.5, 3, true], "b": [null, 1.0]}'
     with pytest.raises(TypeError, match="no JSON value can be made of set"):
         plain({1, 2})
+
+
+def test_of_many_layers_those_that_differ_most_are_drawn() -> None:
+    edges = tuple(float(x) for x in range(3))
+    layers = tuple(
+        RectangularLayer(x_edges=edges, y_edges=edges, depth=(i, i + 1)) for i in range(12)
+    )
+    detector = Detector("deep", layers)
+    rng = np.random.default_rng(1)
+    samples = []
+    for hot in (1, 3):
+        deposits = rng.exponential(1e3, (400, detector.n_cells)).astype(np.float32)
+        deposits[:, detector.slices[7]] *= hot
+        samples.append(Showers(detector, np.linspace(5, 50, 400), deposits, "e+"))
+    found = observables_section(Pair(samples[0], samples[1], None, 1, quick=True))
+    cells = [panel for panel in found.panels if panel.figure == "cells"]
+    assert len(cells) == 20
+    assert cells[0].about == "The 20 of 60 that differ most; the table has all."
+    energies = [panel for panel in found.panels if panel.figure == "energies"]
+    labels = [panel.label for panel in energies if isinstance(panel, HistogramPanel)]
+    assert len(labels) == 20
+    assert any("E_7" in label or "E_{7}" in label for label in labels)
+    (table,) = found.tables
+    assert len(table.rows) > 100

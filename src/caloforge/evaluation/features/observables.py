@@ -16,6 +16,7 @@ from caloforge.detector import CylindricalLayer, Detector, RectangularLayer
 from caloforge.evaluation.features import shapes
 from caloforge.evaluation.features.blocks import row_blocks
 from caloforge.evaluation.features.shapes import DIRECTIONS, Direction, coordinate
+from caloforge.evaluation.features.studied import StudiedShowers
 from caloforge.evaluation.summary.slices import OCCUPIED
 from caloforge.showers import Showers
 
@@ -188,7 +189,7 @@ def compute(
     parts: dict[str, list[FloatArray]] = {observable.name: [] for observable in chosen}
     for block in [showers] if isinstance(showers, Showers) else showers:
         for rows in row_blocks(block):
-            part = block[rows]
+            part = StudiedShowers.of(block[rows])  # what several functions need is computed once
             values = {function: function(part) for function in functions}
             for observable in chosen:
                 # A copy, so that what was computed for the other layers is not kept alive.

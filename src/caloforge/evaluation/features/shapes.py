@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 
 from caloforge.detector import CylindricalLayer, RectangularLayer
 from caloforge.errors import DetectorError
+from caloforge.evaluation.features.studied import once
 from caloforge.showers import Showers
+from caloforge.units import MEV_PER_GEV
 
 __all__ = [
     "DIRECTIONS",
@@ -54,6 +56,7 @@ DIRECTIONS: tuple[Direction, ...] = ("eta", "phi", "r")
 """The directions across the shower; ``"r"`` is the distance from the axis."""
 
 Unit = Literal["mm", "cells"]
+_RANKS = 3  # of the brightest cells, found at once
 
 
 def layer_energy(showers: Showers) -> FloatArray:
@@ -63,12 +66,14 @@ def layer_energy(showers: Showers) -> FloatArray:
 
 def total_energy(showers: Showers) -> FloatArray:
     """E_tot = sum of E_i: shape (N,), MeV (arXiv:1712.10321, Table IV)."""
-    return showers.total_energy
+    total: FloatArray = once(showers, layer_energy).sum(axis=1)
+    return total
 
 
 def response(showers: Showers) -> FloatArray:
     """E_tot / E_inc, deposited over incident energy: shape (N,) (arXiv:2410.21611)."""
-    return showers.response
+    quotient: FloatArray = once(showers, total_energy) / (MEV_PER_GEV * showers.energy)
+    return quotient
 
 
 def layer_fraction(showers: Showers) -> FloatArray:
@@ -77,7 +82,7 @@ def layer_fraction(showers: Showers) -> FloatArray:
     References:
         arXiv:1712.10321, Table IV.
     """
-    energies = showers.layer_energies
+    energies = once(showers, layer_energy)
     return _ratio(energies, energies.sum(axis=1, keepdims=True))
 
 
@@ -106,14 +111,14 @@ def depth(showers: Showers) -> FloatArray:
     References:
         arXiv:1712.10321, Table IV.
     """
-    hit = showers.layer_energies > 0
+    hit = once(showers, layer_energy) > 0
     deepest = hit.shape[1] - 1 - np.argmax(hit[:, ::-1], axis=1)
     return np.where(hit.any(axis=1), deepest, np.nan)
 
 
 def depth_weighted_energy(showers: Showers) -> FloatArray:
     """l_d = sum over i of i E_i: shape (N,), MeV (arXiv:1712.10321, Table IV)."""
-    energies = showers.layer_energies
+    energies = once(showers, layer_energy)
     weighted: FloatArray = energies @ np.arange(energies.shape[1], dtype=np.float64)
     return weighted
 
@@ -127,7 +132,7 @@ def shower_depth(showers: Showers) -> FloatArray:
     References:
         arXiv:1712.10321, Table IV.
     """
-    return _depth_moments(showers)[0]
+    return once(showers, _depth_moments)[0]
 
 
 def shower_depth_width(showers: Showers) -> FloatArray:
@@ -139,7 +144,7 @@ def shower_depth_width(showers: Showers) -> FloatArray:
     References:
         arXiv:1712.10321, Table IV.
     """
-    return _spread(*_depth_moments(showers))
+    return _spread(*once(showers, _depth_moments))
 
 
 def lateral_centre(showers: Showers, direction: Direction) -> FloatArray:
@@ -156,7 +161,7 @@ def lateral_centre(showers: Showers, direction: Direction) -> FloatArray:
         arXiv:2410.21611 ("centre of energy"), up to the origin of alpha:
         see :mod:`caloforge.evaluation.features.calochallenge`.
     """
-    return _lateral_moments(showers, direction, "mm")[0]
+    return once(showers, _lateral_moments, direction, "mm")[0]
 
 
 def lateral_width(showers: Showers, direction: Direction, unit: Unit = "mm") -> FloatArray:
@@ -181,7 +186,7 @@ def lateral_width(showers: Showers, direction: Direction, unit: Unit = "mm") -> 
     References:
         arXiv:1712.10321, Table IV; arXiv:2410.21611 ("width of the centre of energy").
     """
-    return _spread(*_lateral_moments(showers, direction, unit))
+    return _spread(*once(showers, _lateral_moments, direction, unit))
 
 
 def occupancy(showers: Showers, threshold: float = 0.0) -> FloatArray:
@@ -222,7 +227,7 @@ def brightest_share(showers: Showers, rank: int = 1) -> FloatArray:
     References:
         arXiv:2106.05285, section V.
     """
-    return _ratio(_ranked(showers, rank), showers.layer_energies)
+    return _ratio(_ranked(showers, rank), once(showers, layer_energy))
 
 
 def coordinate(
@@ -277,21 +282,23 @@ def _spread(mean: FloatArray, mean_square: FloatArray) -> FloatArray:
 
 def _ranked(showers: Showers, rank: int) -> FloatArray:
     """Deposit of the n-th brightest cell of each layer: shape (N, n_layers), MeV."""
-    found = np.zeros((len(showers), showers.detector.n_layers))
+    return once(showers, _hottest, max(rank, _RANKS))[:, :, rank - 1]
+
+
+def _hottest(showers: Showers, count: int) -> FloatArray:
+    """Deposits of the brightest cells of each layer, in order: shape (N, n_layers, count), MeV."""
+    found = np.zeros((len(showers), showers.detector.n_layers, count))
     for i, part in enumerate(showers.detector.slices):
-        if part.stop - part.start >= rank:
-            cells = showers.deposits[:, part]
-            found[:, i] = cells.max(axis=1) if rank == 1 else _partition(cells, rank)
+        size = part.stop - part.start
+        first = max(0, size - count)
+        cells = np.partition(showers.deposits[:, part], range(first, size), axis=1)[:, first:]
+        found[:, i, : size - first] = cells[:, ::-1]
     return found
-
-
-def _partition(cells: NDArray[np.float32], rank: int) -> NDArray[np.float32]:
-    return np.partition(cells, cells.shape[1] - rank, axis=1)[:, cells.shape[1] - rank]
 
 
 def _depth_moments(showers: Showers) -> tuple[FloatArray, FloatArray]:
     """Mean and mean square of the layer number: each of shape (N,)."""
-    energies = showers.layer_energies
+    energies = once(showers, layer_energy)
     number = np.arange(energies.shape[1], dtype=np.float64)
     moments = _ratio(
         energies @ np.stack([number, number**2], axis=1), energies.sum(axis=1, keepdims=True)
