@@ -1,4 +1,4 @@
-"""Make docs/floors.md: what the judge says of Geant4 against Geant4, over ten seeds.
+"""Make docs/floors.md: what the judge says of Geant4 against Geant4, over several seeds.
 
 python docs/make_floors.py ../shared
 """
@@ -18,12 +18,11 @@ from caloforge.evaluation.classifiers.network_test import classifier_test, find_
 from caloforge.evaluation.classifiers.protocols import PROTOCOLS
 from caloforge.evaluation.samples import Reference, load_reference
 from caloforge.random import Purpose, stream
-from caloforge.showers import Showers
 
 PAGE = Path(__file__).with_name("floors.md")
 FILES = {"e+": "eplus.h5", "gamma": "gamma.h5", "pi+": "piplus.h5"}
 QUICK, FULL = 5000, 500  # showers of each of the two samples
-OTHERS = ("calochallenge-low", "calochallenge-low-normalised")  # not in quick evaluations
+SEEDS = 10
 HEAD = """# The floor
 
 Geant4 against Geant4, over {seeds} seeds: each draws two samples without a common shower from the
@@ -31,7 +30,7 @@ train rows of a particle, which judge each other. A cell has the mean over the s
 (from the spread of the seeds) and, in brackets, how large that spread is in units of the error that
 the judge itself states: 1 where errors are what they should be.
 
-Made with `python docs/make_floors.py SHARED`.
+Made with `python docs/make_floors.py SHARED{options}`.
 
 ## Quick: {quick:,} showers in each sample
 
@@ -64,20 +63,16 @@ def quick(path: Path, seed: int) -> Numbers:
     found = {"chi2/NDF, mean of all observables": (float(np.mean(chi2)), float("nan"))}
     for item in floor.headlines:
         found[item.label] = (float(item.value or 0.0), float(item.error or 0.0))
-    return found | networks(pair.sample.showers, pair.floor.showers, seed, OTHERS, small=True)
+    return found
 
 
 def full(path: Path, seed: int) -> Numbers:
     pair = halves(path, FULL, seed)
-    return networks(pair.sample.showers, pair.floor.showers, seed, tuple(PROTOCOLS), small=False)
-
-
-def networks(
-    first: Showers, second: Showers, seed: int, names: tuple[str, ...], *, small: bool
-) -> Numbers:
     results = [
-        classifier_test(first, second, find_protocol(name, quick=small), seed=seed)
-        for name in names
+        classifier_test(
+            pair.sample.showers, pair.floor.showers, find_protocol(name, quick=False), seed=seed
+        )
+        for name in PROTOCOLS
     ]
     return {f"AUC, {result.name}": (result.auc, result.auc_error) for result in results}
 
@@ -99,7 +94,7 @@ def table(found: dict[str, list[Numbers]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shared", type=Path, help="folder with data/")
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
     options = parser.parse_args()
     seeds = range(options.seeds)
@@ -112,9 +107,9 @@ def main() -> None:
             for kind, particle, seed in jobs
         ]
         done = dict(zip(jobs, (future.result() for future in futures), strict=True))
-    page = ""
+    page, given = "", "" if len(seeds) == SEEDS else f" --seeds {len(seeds)}"
     for kind, head in ((quick, HEAD), (full, FULL_HEAD)):
-        page += head.format(seeds=len(seeds), quick=QUICK, full=FULL)
+        page += head.format(seeds=len(seeds), quick=QUICK, full=FULL, options=given)
         particles = dict.fromkeys(name for each, name, _ in jobs if each is kind)
         page += table({name: [done[kind, name, seed] for seed in seeds] for name in particles})
     PAGE.write_text(page, "utf-8")

@@ -268,8 +268,10 @@ def test_memorisation_has_a_floor(good: Showers, tmp_path: Path) -> None:
     assert isinstance(panel, ExamplesPanel)
     example = panel.examples[2]
     assert example.title == f"distance {floor['examples'][2]['distance']:.3f}"
-    assert (good[1600:].deposits == example.shower).all(axis=1).any()
-    assert (good[:1600].deposits == example.other).all(axis=1).any()
+    # They may be mirrored, and are drawn from square roots.
+    for rows, drawn in ((good[1600:], example.shower), (good[:1600], example.other)):
+        cells = np.sort(rows.deposits, axis=1)
+        assert np.isclose(cells, np.sort(drawn), rtol=1e-5).all(axis=1).any()
     assert example.shower.base is None  # or it would keep all showers in memory
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -11,11 +12,19 @@ import pytest
 
 from caloforge.detector import load_detector
 from caloforge.evaluation import evaluate
-from caloforge.evaluation.results import FLOOR, Evaluation, Headline, SampleInfo, SampleResult
+from caloforge.evaluation.results import (
+    FLOOR,
+    Evaluation,
+    Headline,
+    SampleInfo,
+    SampleResult,
+    write_evaluation,
+)
 from caloforge.evaluation.shown import Shown
 from caloforge.evaluation.verdicts import auc_text, beside_floor, opening, told_apart
 from caloforge.showers import Showers
 from caloforge.web.report import write_report
+from conftest import Cli
 
 INFO = SampleInfo(
     file="", sha256="", showers=1, available=1, rows="", particle="e+", detector="", energy=(1, 2)
@@ -125,3 +134,23 @@ def test_two_stacks_with_one_readout_are_said() -> None:
         "detector: these are showers of another stack of plates ('thinner') than the reference "
         "('calogan')"
     )
+
+
+def test_compared_numbers_are_numbers(tmp_path: Path, cli: Cli) -> None:
+    found = evaluation(sample(FLOOR, 0.5, 0.5), sample("a", 0.9, 0.9), sample("b", 0.7, 0.92))
+    write_evaluation(tmp_path / "metrics.json", found)
+    done = cli("compare", tmp_path, "--json")
+    assert done.code == 0
+    floor, a, b = json.loads(done.out)["samples"]
+    assert floor["sample"] == FLOOR
+    assert a["verdicts"] == ["told apart"]
+    assert b["numbers"]["headline_auc"] == {
+        "label": "AUC, every deposit",
+        "value": 0.7,
+        "error": 0.01,
+        "better": "half",
+        "best": True,
+    }
+    assert not a["numbers"]["headline_auc"]["best"]
+    # Where there is no terminal, a table is not cut.
+    assert "0.700 ± 0.010" in cli("compare", tmp_path).out

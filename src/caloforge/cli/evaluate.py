@@ -193,15 +193,16 @@ def _compare(
     """One table over many evaluations: the best in bold, the floor as a row."""
     from caloforge.atomic import check_new, check_suffix, write_text
     from caloforge.evaluation import leaderboard, markdown, read_evaluation
+    from caloforge.evaluation.ranking import ranked_numbers
 
     if output is not None:
         check_suffix(Path(output), (".md",))
         check_new(Path(output), overwrite=overwrite)
-    rows = leaderboard([read_evaluation(folder) for folder in folders])
+    found = [read_evaluation(folder) for folder in folders]
+    rows = leaderboard(found)
     if output is not None:
         write_text(Path(output), markdown(rows))
-    result = {"rows": [[cell.text for cell in row] for row in rows]}
-    show(result, _table(rows), as_json=json, quiet=quiet)
+    show({"samples": ranked_numbers(found)}, _table(rows), as_json=json, quiet=quiet)
 
 
 def _table(rows: list[list[Cell]], caption: str = "") -> Table:

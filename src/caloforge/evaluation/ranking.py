@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from caloforge.errors import CaloforgeError
 from caloforge.evaluation.results import GEANT4, Evaluation, Headline, SampleResult
 
-__all__ = ["Cell", "leaderboard", "markdown"]
+__all__ = ["Cell", "leaderboard", "markdown", "ranked_numbers"]
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,7 @@ def leaderboard(evaluations: Sequence[Evaluation]) -> list[list[Cell]]:
     Raises:
         CaloforgeError: There are no evaluations.
     """
-    if not evaluations:
-        msg = "evaluations: got none, must be at least one"
-        raise CaloforgeError(msg)
+    groups = _groups(evaluations)
     columns = {
         item.name: item.label
         for evaluation in evaluations
@@ -54,13 +53,7 @@ def leaderboard(evaluations: Sequence[Evaluation]) -> list[list[Cell]]:
     }
     head = [Cell(text) for text in ("sample", "particle", "showers", *columns.values())]
     rows = [head]
-    groups: dict[tuple[str, str, bool], list[SampleResult]] = {}
-    for evaluation in evaluations:
-        reference = evaluation.reference
-        key = (reference.particle, f"{reference.sha256} {reference.rows}", evaluation.quick)
-        group = groups.setdefault(key, [evaluation.floor])
-        group += [sample for sample in evaluation.samples[1:] if sample not in group]
-    for group in groups.values():
+    for group in groups:
         best = {name: _best(name, group) for name in columns}
         rows += [
             [
@@ -72,6 +65,55 @@ def leaderboard(evaluations: Sequence[Evaluation]) -> list[list[Cell]]:
             for sample in group
         ]
     return rows
+
+
+def ranked_numbers(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
+    """What the table says, as numbers with errors: for programs.
+
+    Args:
+        evaluations: What to compare.
+
+    Returns:
+        For each sample its name, particle, number of showers, verdicts and, by their names, its
+        numbers, each with whether it is the best of its group.
+
+    Raises:
+        CaloforgeError: There are no evaluations.
+    """
+    found = []
+    for group in _groups(evaluations):
+        for sample in group:
+            numbers = {
+                item.name: {
+                    **item.model_dump(mode="json", exclude={"name"}),
+                    "best": _best(item.name, group) is sample,
+                }
+                for item in sample.headlines
+            }
+            found.append(
+                {
+                    "sample": sample.name,
+                    "particle": sample.info.particle,
+                    "showers": sample.info.showers,
+                    "verdicts": list(sample.verdicts),
+                    "numbers": numbers,
+                }
+            )
+    return found
+
+
+def _groups(evaluations: Sequence[Evaluation]) -> list[list[SampleResult]]:
+    """Samples that were judged against the same reference in the same way, the floor first."""
+    if not evaluations:
+        msg = "evaluations: got none, must be at least one"
+        raise CaloforgeError(msg)
+    groups: dict[tuple[str, str, bool], list[SampleResult]] = {}
+    for evaluation in evaluations:
+        reference = evaluation.reference
+        key = (reference.particle, f"{reference.sha256} {reference.rows}", evaluation.quick)
+        group = groups.setdefault(key, [evaluation.floor])
+        group += [sample for sample in evaluation.samples[1:] if sample not in group]
+    return list(groups.values())
 
 
 def markdown(rows: Sequence[Sequence[Cell]]) -> str:
