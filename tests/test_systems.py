@@ -312,12 +312,16 @@ def test_interrupted_and_resumed_it_goes_through_the_same_numbers(
     indirect=True,
 )
 def test_it_leaves_in_every_profile_that_can_hold_it(case: Case, tmp_path: Path) -> None:
-    """ONNX can hold all of them. It is refused where it deviates by more than 1e-5 of PyTorch."""
+    """ONNX can hold all of them. It is refused where it deviates by more than its tolerance."""
     sampler = case.sampler().train()
     given = case.given(torch.linspace(LOW, HIGH, 64))
-    with torch.no_grad():
-        for seed in range(300):  # statistics of batch normalisation as after a real training
-            sampler(noise(64, sampler, seed), given)
+    if any(
+        isinstance(part, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) for part in sampler.modules()
+    ):
+        with torch.no_grad():
+            for seed in range(300):  # statistics as after a real training
+                sampler(noise(64, sampler, seed), given)
+    sampler.eval()
     job = Job(sampler, case.run.setting)
     left = []
     for name in PROFILES:
@@ -326,7 +330,8 @@ def test_it_leaves_in_every_profile_that_can_hold_it(case: Case, tmp_path: Path)
             profile.check(job)
         except ExportError:
             continue
-        assert profile.write(job, tmp_path).deviation <= 1e-5
+        written = profile.write(job, tmp_path)
+        assert written.deviation <= sampler.tolerance
         left.append(name)
     assert "onnx" in left
     assert len(list(tmp_path.iterdir())) >= len(left)

@@ -24,6 +24,8 @@ from caloforge.cli.console import (
 )
 from caloforge.cli.numbers import whole
 from caloforge.cores import available_cores
+from caloforge.errors import CaloforgeError
+from caloforge.runtime.artefacts import Quality
 from caloforge.runtime.generator import BATCH
 from caloforge.showers import FormatName
 
@@ -35,6 +37,7 @@ generate = App(
         "**Examples:**\n\n"
         "- caloforge generate --particle e+ --energy 1:100 -n 10000 --seed 1 -o showers.h5\n"
         "- caloforge generate --particle pi+ --energy 50 -n 1000 -o pions.h5 --page pions.html\n"
+        "- caloforge generate --particle e+ --energy 50 -n 1000000 --quality fast -o many.h5\n"
         "- caloforge generate --particle gamma --energy file:events.h5 -n 500 -o again.h5\n"
         "- caloforge generate --particle e+ --energy 1:5 -n 500 --conserve-energy -o soft.h5"
     ),
@@ -64,6 +67,10 @@ def _generate(
         Parameter(
             help="System, artefact or folder (caloforge models list); default: the best of them."
         ),
+    ] = None,
+    quality: Annotated[
+        Quality | None,
+        Parameter(help="Where no model is named: best of all, or best of the fast ones."),
     ] = None,
     spread: Spread = 0.0,
     theta: Theta = "0",
@@ -107,7 +114,10 @@ def _generate(
         check_new(Path(page), overwrite=overwrite or resume)
     beam = Beam.parse(spread, theta, phi)
     readout = None if detector is None else load_detector(detector, particle)
-    chosen = runtime.best_artefact(particle, readout) if model is None else None
+    if model is not None and quality is not None:
+        msg = "quality: chooses a model, and one is named; leave out --quality or --model"
+        raise CaloforgeError(msg)
+    chosen = runtime.best_artefact(particle, readout, quality or "best") if model is None else None
     processes = available_cores() if workers is None else workers
     start = time.perf_counter()
     with bar(f"{particle} showers", count, quiet=quiet or json) as progress:

@@ -8,9 +8,9 @@ exported (:mod:`caloforge.export`) is the ``sampler``, its generator or an avera
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from caloforge.detector import Detector
 from caloforge.errors import TrainingError
 from caloforge.models.config import SystemConfig
+
+if TYPE_CHECKING:
+    from caloforge.models.blocks.graph import Graph
 
 __all__ = [
     "CONDITIONS",
@@ -155,11 +158,16 @@ class GeneratorNetwork(nn.Module, ABC):
         conditions: What it looks at of what it is given, of :data:`CONDITIONS`.
         quick: Whether it makes thousands of showers in seconds: if not, training looks at
             validation losses and makes showers only where the criterion needs them.
+        tolerance: How far its exported form may be from it, over the largest deposit of a shower.
+        writes_itself: Whether it writes its own ONNX graph (:meth:`write`), as tracing it would
+            take too long.
     """
 
     noise: int
     conditions: tuple[str, ...] = ("energy",)
     quick: bool = True
+    tolerance: float = 1e-5
+    writes_itself: bool = False
 
     @abstractmethod
     def forward(self, z: Tensor, given: Given) -> Tensor:
@@ -172,6 +180,19 @@ class GeneratorNetwork(nn.Module, ABC):
         Returns:
             Deposits: shape (N, n_cells), MeV, none negative.
         """
+
+    def write(self, graph: Graph, inputs: Mapping[str, str]) -> str:
+        """Write itself into an ONNX graph: what :meth:`forward` computes.
+
+        Args:
+            graph: Is added to.
+            inputs: Names of the noise ``"z"`` and of all :data:`CONDITIONS` that it looks at, and
+                of ``"label"``: shape (N, 1), int64.
+
+        Returns:
+            Name of the deposits.
+        """
+        raise NotImplementedError
 
     def fuse(self) -> None:
         """Merge weights that act one right after the other, in place: for export, on a copy."""

@@ -22,16 +22,14 @@ from torch import Tensor, nn
 from caloforge.atomic import replacing
 from caloforge.errors import ExportError
 from caloforge.export.profiles.base import Form, Job, Profile, Written
+from caloforge.models.blocks.graph import Graph
 from caloforge.models.system import CONDITIONS, Given
 from caloforge.random import Purpose, Streams
 from caloforge.runtime.card import TensorSpec
 from caloforge.runtime.conditions import QUANTITIES
 from caloforge.runtime.onnx import DEPOSITS, MODEL, NOISE
 
-__all__ = ["TOLERANCE", "OnnxForm", "OnnxProfile", "export_onnx"]
-
-TOLERANCE = 1e-5
-"""How far ONNX Runtime may be from PyTorch, over the largest deposit of the shower."""
+__all__ = ["OnnxForm", "OnnxProfile", "export_onnx"]
 
 _OPSET = 18
 _LIMIT_HALF = "Weights are rounded to half precision."
@@ -91,6 +89,15 @@ class OnnxForm(Form):
         deposits: Tensor = self.generator(z, Given(**given))
         return deposits
 
+    def written(self) -> onnx.ModelProto:
+        """The graph of a generator that writes its own."""
+        graph = Graph()
+        names = {item.name: item.name for item in self.inputs}
+        names.setdefault("label", graph.constant([[self.job.label or 0]], np.int64))
+        deposits = self.generator.write(graph, names)
+        inputs = [(item.name, item.dtype, int(item.shape[1])) for item in self.inputs]
+        return graph.model(inputs, (DEPOSITS, deposits, int(self.outputs[0].shape[1])))
+
     def examples(self, count: int) -> Mapping[str, NDArray[Any]]:
         """Noise, and energies over all of the range; entry points and directions about the axis."""
         steps = np.linspace(-1, 1, count)
@@ -117,7 +124,7 @@ class OnnxProfile(Profile):
         """Write ``generator.onnx``."""
         deviation = export_onnx(OnnxForm(job), folder / MODEL, half=job.half)
         limits = [_LIMIT_HALF] if job.half else []
-        if deviation > TOLERANCE:
+        if deviation > job.generator.tolerance:
             limits.append(_LIMIT_STEPS.format(deviation))
         return Written(deviation, tuple(limits))
 
@@ -137,22 +144,28 @@ def export_onnx(form: Form, path: Path, *, half: bool = False) -> float:
 
     Raises:
         ExportError: The network cannot be written as ONNX, its weights are too large for half
-            precision, or ONNX Runtime does not reproduce it to 1e-5, a few showers apart.
+            precision, or ONNX Runtime does not reproduce it to its tolerance, a few showers apart.
         OutputError: The file cannot be written.
     """
     network = deepcopy(form)
     network.generator.fuse()
     if half:
         _round_weights(network)
-    model = _convert(network, half=half)
+    if isinstance(network, OnnxForm) and network.generator.writes_itself:
+        model = network.written()
+        if half:
+            _store_as_half(model)
+    else:
+        model = _convert(network, half=half)
     content = model.SerializeToString(deterministic=True)
     deviations = _deviations(network if half else form, content)
     deviation = float(deviations.max())
-    steps = deviation <= _LARGEST_STEP and (deviations > TOLERANCE).mean() <= _MAY_STEP
-    if not (deviation <= TOLERANCE or steps):
+    tolerance = form.generator.tolerance
+    steps = deviation <= _LARGEST_STEP and (deviations > tolerance).mean() <= _MAY_STEP
+    if not (deviation <= tolerance or steps):
         msg = (
             f"generator: ONNX Runtime deviates from PyTorch by {deviation:.2g} of the largest "
-            f"deposit, must be at most {TOLERANCE:g}; look for steps and large numbers in the "
+            f"deposit, must be at most {tolerance:g}; look for steps and large numbers in the "
             "network, where rounding grows"
         )
         raise ExportError(msg)
