@@ -11,21 +11,26 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 import caloforge
 from caloforge.evaluation import evaluate, leaderboard, load_reference, load_sample, markdown
 from caloforge.evaluation.classifiers.clues import Clue
 from caloforge.evaluation.results import FLOOR, Evaluation, Headline, SampleResult
 from caloforge.evaluation.samples import Sample
 from caloforge.evaluation.verdicts import auc_text, headline_aucs
+from caloforge.incident.spectrum import Spectrum
+from caloforge.models.library import NUMBERS, Library, LibraryConfig
+from caloforge.random import Purpose, Streams
 from caloforge.runtime import artefact_names, load_card
-from caloforge.showers import ShowerFile
+from caloforge.showers import ShowerFile, Showers, read_part, write_showers
 from caloforge.web.report import write_report
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
 START, END = "<!-- headline table: docs/make_leaderboard.py -->\n", "<!-- end of the table -->\n"
 FILES = {"e+": "eplus.h5", "gamma": "gamma.h5", "pi+": "piplus.h5"}
-TODAY = "Geant4 of today"
+TODAY, LIBRARY = "Geant4 of today", "shower library"
 COUNT, SHOWER_SEED, SEED = 5000, 7, 1
 TOLD = {0.0: 3, 1.0: 3}  # clues by threshold
 HEAD = """# Leaderboard
@@ -80,6 +85,18 @@ def generated(particle: str, count: int, folder: Path) -> Iterator[Sample]:
             path.unlink()
 
 
+def copies(particle: str, data: Path, count: int, folder: Path) -> Iterator[Sample]:
+    """Train rows again, mirrored and scaled: a library that is not shipped."""
+    kept = Library.of(read_part(data / FILES[particle], "train", particle))
+    energy = Spectrum.parse("1:100").sample(SHOWER_SEED, 0, count)
+    streams = Streams(SHOWER_SEED, np.arange(count), Purpose.GENERATOR)
+    deposits, _ = kept.draw(energy, streams.uniform(NUMBERS), LibraryConfig().nearest)
+    path = folder / "library.h5"
+    write_showers(path, Showers(kept.detector, energy, deposits, particle))
+    yield load_sample(path, LIBRARY, seed=SEED)
+    path.unlink()
+
+
 def geant4(particle: str, files: Iterable[Path]) -> Iterator[Sample]:
     """Those of the files that hold this particle, as one sample."""
     chosen = []
@@ -100,7 +117,11 @@ def judge(
         reference,
         samples,
         seed=SEED,
-        models=[caloforge.load(each.name, particle) for each in samples if each.name != TODAY],
+        models=[
+            caloforge.load(each.name, particle)
+            for each in samples
+            if each.name not in (TODAY, LIBRARY)
+        ],
         command=f"python docs/make_leaderboard.py: {particle}, {count} showers",
     )
     if reports is not None:
@@ -216,6 +237,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             samples = [
                 *generated(particle, options.count, Path(folder)),
+                *copies(particle, options.shared / "data", options.count, Path(folder)),
                 *geant4(particle, options.geant4),
             ]
         found[particle] = judge(particle, options.shared / "data", samples, options.count, reports)
