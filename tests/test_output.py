@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from caloforge.errors import CaloforgeError, EnergyError, OutputError, WorkerErr
 from caloforge.showers import open_showers, output, read_showers
 from caloforge.showers.output import Output, output_paths
 from caloforge.showers.production import blocks, produce
+from caloforge.showers.source import Block
 from sources import BOX, ROD, Cheap, DiesAtBirth
 
 COUNT = 200
@@ -305,3 +307,43 @@ def test_place_of_the_part_is_taken(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         go(tmp_path / "a.h5")
     assert os.listdir(tmp_path) == ["a.h5.part"]  # noqa: PTH208
+
+
+class Slow(Output):
+    """Writes a block no sooner than the next one has been made."""
+
+    def __init__(self, path: Path, made: list[threading.Event]) -> None:
+        super().__init__([path], RUN, 16 * len(made))
+        self.made = made
+        self.began: list[int] = []
+        self.late: list[bool] = []
+
+    def append(self, block: Block) -> None:
+        at = len(self.began)
+        self.began.append(at)
+        self.late.append(at + 1 < len(self.made) and not self.made[at + 1].wait(60))
+        assert not any(event.is_set() for event in self.made[at + 2 :])  # no more than one waits
+        super().append(block)
+
+
+class Counting(Cheap):
+    """Says which blocks have been made."""
+
+    made: list[threading.Event]
+
+    def block(self, first: int, count: int) -> Block:
+        found = super().block(first, count)
+        self.made[first // 16].set()
+        return found
+
+
+def test_blocks_are_written_while_the_next_are_made(tmp_path: Path) -> None:
+    made = [threading.Event() for _ in range(5)]
+    source = Counting()
+    object.__setattr__(source, "made", made)
+    with Slow(tmp_path / "a.h5", made) as destination:
+        produce(source, destination, 80, block_size=16)
+    assert destination.late == [False] * 5
+    go(tmp_path / "b.h5", count=80)
+    first, second = (read_showers(tmp_path / name) for name in ("a.h5", "b.h5"))
+    np.testing.assert_array_equal(first.deposits, second.deposits)
