@@ -193,10 +193,10 @@ def test_the_command(
 
 
 @pytest.mark.slow
-def test_geant4_beside_a_generator(artefact: Path, geant4_data: Path) -> None:
+def test_several_generators_and_geant4_in_one_run(artefact: Path, geant4_data: Path) -> None:
     done: list[int] = []
     found = benchmark(
-        [artefact],
+        [artefact, "fastcalosim-eplus", "atlas-vae-eplus"],
         energy="1",
         batches=(100,),
         threads=(1,),
@@ -204,7 +204,8 @@ def test_geant4_beside_a_generator(artefact: Path, geant4_data: Path) -> None:
         geant4_showers=2,
         progress=done.append,
     )
-    assert done == [0, 1, 2]
+    assert done == [0, 1, 2, 3, 4]
+    assert [model.system for model in found.models] == ["tiny", "fastcalosim", "atlas-vae"]
     timing = cast("Geant4Speed", found.geant4).timing
     assert found.geant4_problem == ""
     assert timing.batch == 2
