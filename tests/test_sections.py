@@ -18,7 +18,7 @@ from caloforge.evaluation.distances import coverage
 from caloforge.evaluation.features import calochallenge, observables
 from caloforge.evaluation.features.studied import StudiedShowers, once
 from caloforge.evaluation.plain import plain
-from caloforge.evaluation.sections.observables import observables_section
+from caloforge.evaluation.samples import load_reference
 from caloforge.evaluation.sections.pair import Pair, Section
 from caloforge.evaluation.shown import HistogramPanel
 from caloforge.showers import Showers
@@ -184,13 +184,15 @@ def test_of_many_layers_those_that_differ_most_are_drawn() -> None:
         deposits = rng.exponential(1e3, (400, detector.n_cells)).astype(np.float32)
         deposits[:, detector.slices[7]] *= hot
         samples.append(Showers(detector, np.linspace(5, 50, 400), deposits, "e+"))
-    found = observables_section(Pair(samples[0], samples[1], None, 1, quick=True))
-    cells = [panel for panel in found.panels if panel.figure == "cells"]
-    assert len(cells) == 20
-    assert cells[0].about == "The 20 of 60 that differ most; the table has all."
-    energies = [panel for panel in found.panels if panel.figure == "energies"]
-    labels = [panel.label for panel in energies if isinstance(panel, HistogramPanel)]
-    assert len(labels) == 20
+    reference = load_reference(samples[0], seed=1)
+    reference = replace(reference, sample=replace(reference.sample, showers=samples[0]))
+    evaluation, shown = evaluate(reference, [samples[1]], sections=("observables",))
+    figures = {name: (text, figure) for name, text, figure in draw(evaluation, shown, detector)}
+    text, figure = figures["energies"]
+    assert text.endswith(" These 20 of 26 differ most; the table has all.")
+    assert len(figure.axes) == 40  # each with its ratio
+    labels = [axes.get_xlabel() for axes in figure.axes]
     assert any("E_7" in label or "E_{7}" in label for label in labels)
-    (table,) = found.tables
+    assert not any("nan" in axes.get_title(loc="right") for axes in figure.axes)
+    (table,) = shown[1].tables
     assert len(table.rows) > 100

@@ -11,8 +11,8 @@ import numpy as np
 from caloforge.atomic import replacing
 from caloforge.detector import Detector
 from caloforge.evaluation.results import Evaluation
-from caloforge.evaluation.shown import Panel, Shown
-from caloforge.web.panels import KINDS, Alone, Together
+from caloforge.evaluation.shown import HistogramPanel, Panel, Shown
+from caloforge.web.panels import KINDS, MOST, Alone, Together
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,6 +50,9 @@ def draw(
         if isinstance(drawn, Together):
             about = next(panel.about for found in panels for panel in found)
             caption = drawn.caption.format(about=about).strip()
+            labels = {p.label for found in panels for p in found if isinstance(p, HistogramPanel)}
+            if len(labels) > MOST:
+                caption += f" These {MOST} of {len(labels)} differ most; the table has all."
             yield figure, caption, drawn.draw(panels[first:], panels[0], names)
         else:
             for i, (name, found) in enumerate(zip(names, panels[first:], strict=True)):

@@ -26,13 +26,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["KINDS", "Alone", "Together"]
+__all__ = ["KINDS", "MOST", "Alone", "Together"]
 
 FloatArray = NDArray[np.float64]
 
 REFERENCE_COLOUR = "#8a95a5"
 COLOURS = ("#c2410c", "#1d4ed8", "#15803d", "#7e22ce", "#b45309", "#0e7490")
 COLUMNS = 4
+MOST = 20
+"""Quantities of a figure of histograms: of detectors with many layers those that differ most."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,9 @@ def _histograms(
     for number, panels in enumerate(samples):
         for panel in panels:
             quantities.setdefault(panel.label, []).append((number, panel))
+    if len(quantities) > MOST:
+        chosen = sorted(quantities, key=lambda each: -_distance(quantities[each]))[:MOST]
+        quantities = {label: quantities[label] for label in quantities if label in chosen}
     clean = {panel.label: panel.distance for panel in floor}
     lines = -(-len(quantities) // COLUMNS)
     width, height = 3.4 * COLUMNS, 3.1 * lines
@@ -116,6 +121,11 @@ def _histograms(
     return figure
 
 
+def _distance(panels: Sequence[tuple[int, HistogramPanel]]) -> float:
+    """How far the sample that is farthest is from Geant4."""
+    return max((panel.distance for _, panel in panels if np.isfinite(panel.distance)), default=0.0)
+
+
 def _histogram(
     upper: Axes, lower: Axes, panels: Sequence[tuple[int, HistogramPanel]], names: Sequence[str]
 ) -> None:
@@ -141,10 +151,13 @@ def _histogram(
             linewidth=0.8,
         )  # fmt: skip
     lower.set_xlabel(first.label)
+    lower.tick_params(axis="x", labelsize=8)
     lower.set(ylim=(0.5, 1.5), yticks=(0.75, 1, 1.25))  # none beside the lowest of the upper axis
     upper.tick_params(labelbottom=False)
     if first.logarithmic:
         upper.set_xscale("log")
+    else:
+        lower.locator_params(axis="x", nbins=5)
     if first.steep:
         upper.set_yscale("log")
     else:
@@ -265,7 +278,7 @@ def _draw_layer(
     alpha = np.linspace(0, 2 * np.pi, layer.n_alpha * repeat + 1)
     r = np.asarray(layer.r_edges)
     axis.set_aspect("equal")
-    axis.set_xlabel("x / mm")
+    axis.set(xlabel="x / mm", ylabel="y / mm")
     return axis.pcolormesh(
         np.outer(np.cos(alpha), r), np.outer(np.sin(alpha), r), np.repeat(image, repeat, 0), **style
     )

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from caloforge.evaluation.distances.calochallenge import calochallenge_separations, find_dataset
 from caloforge.evaluation.distances.table import DistanceTable, compare_observables
-from caloforge.evaluation.distances.table import Row as Compared
 from caloforge.evaluation.estimate import Estimate
 from caloforge.evaluation.results import Headline
 from caloforge.evaluation.sections.pair import Finding, Pair
@@ -23,9 +20,6 @@ _FIGURES = {
     "widths": ("centre", "width"),
     "cells": ("brightest", "occupancy"),
 }
-
-
-_DRAWN = 20  # panels of a figure
 
 
 def observables_section(pair: Pair) -> Finding:
@@ -68,7 +62,6 @@ def _panels(table: DistanceTable) -> tuple[HistogramPanel, ...]:
     return tuple(
         HistogramPanel(
             figure=figure,
-            about=about,
             label=row.observable.axis,
             reference=row.histogram,
             showers=row.distances.histogram,
@@ -76,20 +69,9 @@ def _panels(table: DistanceTable) -> tuple[HistogramPanel, ...]:
             logarithmic=row.observable.logarithmic,
         )
         for figure, beginnings in _FIGURES.items()
-        for about, row in _drawn(
-            [r for r in table.rows if r.observable.name.startswith(beginnings)]
-        )
+        for row in table.rows
+        if row.observable.name.startswith(beginnings)
     )
-
-
-def _drawn(rows: Sequence[Compared]) -> list[tuple[str, Compared]]:
-    """What is drawn of a figure, and what to say of that: of detectors with many layers not all."""
-    if len(rows) <= _DRAWN:
-        return [("", row) for row in rows]
-    powers = np.nan_to_num([row.distances.separation.value for row in rows], nan=-1)
-    chosen = np.sort(np.argsort(-powers, kind="stable")[:_DRAWN])
-    about = f"The {_DRAWN} of {len(rows)} that differ most; the table has all."
-    return [(about, rows[i]) for i in chosen]
 
 
 def _printed(table: DistanceTable) -> Table:
