@@ -16,6 +16,10 @@ _HERE = "caloforge.models"
 SYSTEMS = {
     "anvil": (f"{_HERE}.anvil.system:Anvil", "Our own: cells drawn group by group."),
     "atlas-vae": (f"{_HERE}.atlas_vae.system:AtlasVAE", "The ATLAS variational autoencoder."),
+    "caloflow": (
+        f"{_HERE}.caloflow.system:CaloFlow",
+        "CaloFlow: autoregressive flows, the teacher.",
+    ),
     "calogan": (f"{_HERE}.calogan:CaloGAN", "CaloGAN: one LAGAN per layer, attention between."),
     "lagan": (f"{_HERE}.lagan.system:LAGAN", "LAGAN: one layer as an image."),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -43,6 +44,8 @@ class Condition(nn.Module):
             low, high = (math.log(energy) for energy in energy_range)
             self.offset = -0.5 * (low + high)
             self.scale = 2.0 / max(high - low, 1e-3)  # of a single energy it does not matter
+        # As they are exported, also where energies are of double precision.
+        self.offset, self.scale = (float(np.float32(each)) for each in (self.offset, self.scale))
         self.n_particles = n_particles
         self.width = 1 + (n_particles if n_particles > 1 else 0)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -16,7 +17,10 @@ from torch.nn import functional
 __all__ = ["Spline"]
 
 _LEAST = 1e-3  # width and height of a bin, over the range, and slope
-_UNIT_SLOPE = math.log(math.expm1(1.0 - _LEAST))  # softplus of it and the least slope make one
+# Of single precision, as they are exported, also where values are of double precision.
+_LEAST_SLOPE = float(np.float32(_LEAST))
+# Softplus of it and the least slope make one.
+_UNIT_SLOPE = float(np.float32(math.log(math.expm1(1.0 - _LEAST))))
 
 
 class _Bin(NamedTuple):
@@ -49,7 +53,9 @@ class Spline:
         widths, heights, slopes = torch.split(parameters, [bins, bins, bins - 1], dim=1)
         self.bound = bound
         self._x, self._y = (_edges(each, bins, bound) for each in (widths, heights))
-        inner = _LEAST + torch.log(1.0 + torch.exp(slopes + _UNIT_SLOPE))  # a softplus, but fast
+        inner = _LEAST_SLOPE + torch.log(
+            1.0 + torch.exp(slopes + _UNIT_SLOPE)
+        )  # a softplus, but fast
         self._slopes = functional.pad(inner, (0, 0, 1, 1), value=1.0)
 
     @staticmethod
@@ -105,6 +111,7 @@ def _edges(parameters: Tensor, bins: int, bound: float) -> Tensor:
     reached = torch.cumsum(torch.exp(parameters), dim=1)
     inner = reached[:, :-1] / reached[:, -1:]
     least = _LEAST * torch.arange(1, bins, device=parameters.device)[:, None]
-    edges = 2.0 * bound * (least + (1.0 - _LEAST * bins) * inner) - bound
+    free = float(np.float32(1.0 - _LEAST * bins))
+    edges = 2.0 * bound * (least + free * inner) - bound
     ends = torch.full_like(edges[:, :1], bound)
     return torch.cat([-ends, edges, ends], dim=1)

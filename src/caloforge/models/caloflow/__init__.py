@@ -1,0 +1,1 @@
+"""CaloFlow: normalising flows of showers, a slow teacher and its fast student."""
