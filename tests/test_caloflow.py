@@ -73,7 +73,8 @@ class TestMasks:
             return said.abs().sum(dim=(0, 1))
 
         numbers = torch.randn(50, 20, generator=torch.Generator().manual_seed(1))
-        jacobian = torch.autograd.functional.jacobian(said, numbers).abs().sum(dim=1)
+        whole = torch.autograd.functional.jacobian(said, numbers)  # type: ignore[no-untyped-call]
+        jacobian = whole.abs().sum(dim=1)
         assert not torch.triu(jacobian).any()
         # The last numbers are seen, too, where there are fewer units than numbers.
         assert jacobian[:, -4:].any() or width < 20
@@ -118,7 +119,7 @@ class TestFlow:
     def test_the_volume_factor_is_that_of_the_jacobian(self) -> None:
         found = flow(orders_within([3, 2], 3))
         data, context = torch.randn(1, 5), torch.randn(1, 2)
-        jacobian = torch.autograd.functional.jacobian(
+        jacobian = torch.autograd.functional.jacobian(  # type: ignore[no-untyped-call]
             lambda x: found.to_noise(x, context).end[0], data
         )[:, 0]
         passage = found.to_noise(data, context)

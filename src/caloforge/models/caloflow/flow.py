@@ -149,7 +149,8 @@ class AutoregressiveBlock(nn.Module):
                 known, value = step(known, *row, context, *deeper)
                 found.append(value)
             data = torch.stack(found)
-        return data.T[:, self.back]
+        drawn: Tensor = data.T[:, self.back]
+        return drawn
 
 
 class Flow(nn.Module):

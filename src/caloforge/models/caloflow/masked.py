@@ -118,7 +118,7 @@ class MaskedNetwork(nn.Module):
             seen = torch.cat([hidden[:, :units], context], dim=1)
             both = torch.cat([weight * mask, direct], dim=2)
             flat = functional.linear(seen, both.flatten(0, 1), bias.flatten())
-            found.append(flat.unflatten(1, (self.per_number, -1)))
+            found.append(flat.reshape(-1, self.per_number, weight.shape[1]))
         return found
 
     def split(self, numbers: Tensor) -> Sequence[Tensor]:
