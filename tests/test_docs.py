@@ -41,6 +41,7 @@ TAKEN_FOR_GRANTED = {
     "README.md": ["my-geant4.h5"],
     "docs/artefacts.md": ["path/to/artefact", "my-aimed-model", "my-run", "eplus.h5"],
     "docs/atlas-vae.md": ["gamma.h5"],
+    "docs/caloflow.md": ["eplus.h5"],
     "docs/calogan.md": ["gamma.h5", "eplus.h5"],
     "docs/evaluation.md": ["../shared/data/eplus.h5", "eplus-model.h5", "other-evaluation"],
     "docs/fastcalosim.md": ["raw.h5", "siw-voxels.toml"],
@@ -49,7 +50,7 @@ TAKEN_FOR_GRANTED = {
     "docs/training.md": ["eplus.h5"],
 }
 """Files that a page names and does not make."""
-LONG = {"README.md", "atlas-vae.md", "calogan.md", "evaluation.md", "training.md"}
+LONG = {"README.md", "atlas-vae.md", "caloflow.md", "calogan.md", "evaluation.md", "training.md"}
 SIW = """
 name = "siw-voxels"
 [[layers]]
