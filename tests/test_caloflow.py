@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from caloforge.detector import CylindricalLayer, Detector, RectangularLayer
+from caloforge.errors import TrainingError
 from caloforge.models.caloflow.coordinates import Coordinates
-from caloforge.models.caloflow.flow import Flow, Shape, orders_within
+from caloforge.models.caloflow.flow import AutoregressiveBlock, Flow, Shape, orders_within
 from caloforge.models.caloflow.masked import MaskedNetwork
+from caloforge.models.caloflow.student import CaloFlowStudent, CaloFlowStudentConfig
 from caloforge.models.caloflow.system import CaloFlow, CaloFlowConfig
 from caloforge.models.system import Batch, Given, Setting
 
@@ -33,6 +35,11 @@ def shaken(module: torch.nn.Module, size: float = 0.2) -> None:
     rng = torch.Generator().manual_seed(5)
     for parameter in module.parameters():
         parameter.data = size * torch.randn(parameter.shape, generator=rng)
+
+
+def cast_block(module: torch.nn.Module) -> AutoregressiveBlock:
+    assert isinstance(module, AutoregressiveBlock)
+    return module
 
 
 def flow(orders: list[Tensor], context: int = 2, layers: int = 2, **shape: float) -> Flow:
@@ -249,3 +256,57 @@ class TestTeacher:
     def test_the_learning_rate_is_halved_twice_as_published(self) -> None:
         system = CaloFlow(CaloFlowConfig.preset("paper").changed(**SMALL), SETTING)
         assert [system.schedule(at) for at in (0, 0.24, 0.25, 0.74, 0.76)] == [1, 1, 0.5, 0.5, 0.25]
+
+
+class TestStudent:
+    TERMS = frozenset(f"{kind}_{way}" for kind in ("end", "between", "parameters") for way in "xz")
+
+    def pair(self, **changes: float) -> tuple[CaloFlow, CaloFlowStudent, Batch]:
+        torch.manual_seed(1)
+        teacher = CaloFlow(CaloFlowConfig.preset("cpu").changed(**SMALL), SETTING)
+        showers = batch()
+        teacher.prepare(showers)
+        config = CaloFlowStudentConfig.preset("cpu").changed(**SMALL | {"hidden": 30} | changes)
+        return teacher, CaloFlowStudent(config, SETTING), showers
+
+    @torch.no_grad()
+    def test_six_terms_that_vanish_where_it_is_the_teacher(self) -> None:
+        teacher, student, showers = self.pair()
+        shaken(teacher.generator.cells, 0.1)
+        student.learn_from(teacher)
+        losses = student.loss(showers, torch.Generator().manual_seed(1))
+        assert losses.keys() == self.TERMS
+        assert all(value > 1e-6 for value in losses.values())
+        apart = student.validation_losses(showers, torch.Generator().manual_seed(1))["kl"]
+        assert apart.item() > 0.1
+        # Splines that look at nothing are the same seen from data and from noise.
+        for block in map(cast_block, teacher.generator.cells.blocks):
+            for parameter in block.parameters():
+                parameter.zero_()
+            block.network.bias.normal_(0, 0.3)
+        blocks = (student.generator.cells.blocks, teacher.generator.cells.blocks)
+        for own, theirs in zip(*(map(cast_block, each) for each in blocks), strict=True):
+            for parameter in own.parameters():
+                parameter.zero_()
+            own.network.bias.copy_(theirs.network.bias)
+        losses = student.loss(showers, torch.Generator().manual_seed(1))
+        assert all(value.item() < 1e-6 for value in losses.values())
+        apart = student.validation_losses(showers, torch.Generator().manual_seed(1))["kl"]
+        assert abs(apart.item()) < 1e-3
+
+    @torch.no_grad()
+    def test_it_has_the_layer_energies_and_orders_of_the_teacher(self) -> None:
+        teacher, student, showers = self.pair()
+        student.learn_from(teacher)
+        own, theirs = student.generator, teacher.generator
+        assert not list(own.energies.parameters())
+        z = torch.randn(40, 3, generator=torch.Generator().manual_seed(1))
+        incident = own.coordinates.incident(showers.given)
+        assert torch.equal(own.energies.draw(z, incident), theirs.energies.draw(z, incident))
+        for mine, other in zip(own.cells.blocks, theirs.cells.blocks, strict=True):
+            assert torch.equal(mine.order, other.order)
+
+    def test_a_teacher_of_another_kind_is_refused(self) -> None:
+        teacher, student, _ = self.pair(bins=6)
+        with pytest.raises(TrainingError, match="bins: got 6, must be 8 as of the teacher"):
+            student.learn_from(teacher)

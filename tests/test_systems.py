@@ -48,11 +48,10 @@ PARTICLES = ("e+", "gamma")
 CASES = [(name, preset) for name in SYSTEMS for preset in system_type(name).config_type.presets()]
 EPOCHS = {("atlas-vae", "cpu"): 12}
 """Where two are not enough to keep rounding below what export allows: it is 1.5e-5 after two."""
-SMALLER: dict[str, dict[str, Any]] = {
-    "caloflow": {"blocks": 2, "energy_blocks": 2, "hidden": 32, "energy_hidden": 16}
-}
+FEW_BLOCKS = {"blocks": 2, "energy_blocks": 2, "hidden": 32, "energy_hidden": 16}
+SMALLER: dict[str, dict[str, Any]] = {"caloflow": FEW_BLOCKS, "caloflow-student": FEW_BLOCKS}
 """Of systems whose networks are written or run block by block, slowly: fewer blocks."""
-LARGE = {("atlas-vae", "cpu"), *(each for each in CASES if each[0] in ("calogan", "caloflow"))}
+LARGE = {("atlas-vae", "cpu"), *(each for each in CASES if each[0].startswith("calo"))}
 """What takes more than ten seconds to export."""
 
 
@@ -139,7 +138,8 @@ def recipe(name: str, preset: str, folder: Path) -> Recipe:
     content["settings"] = settings
     if system_class.teacher_type is not None:
         (teacher,) = (each for each in SYSTEMS if system_type(each) is system_class.teacher_type)
-        first = Recipe.parse({**content, "system": teacher, "preset": "cpu"})
+        named = preset if preset in system_type(teacher).config_type.presets() else "cpu"
+        first = Recipe.parse({**content, "system": teacher, "preset": named})
         content["teacher"] = train(first, folder / "teacher").folder
     return Recipe.parse(content)
 

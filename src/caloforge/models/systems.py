@@ -20,6 +20,10 @@ SYSTEMS = {
         f"{_HERE}.caloflow.system:CaloFlow",
         "CaloFlow: autoregressive flows, the teacher.",
     ),
+    "caloflow-student": (
+        f"{_HERE}.caloflow.student:CaloFlowStudent",
+        "CaloFlow: its fast student, which needs a teacher.",
+    ),
     "calogan": (f"{_HERE}.calogan:CaloGAN", "CaloGAN: one LAGAN per layer, attention between."),
     "lagan": (f"{_HERE}.lagan.system:LAGAN", "LAGAN: one layer as an image."),
 }

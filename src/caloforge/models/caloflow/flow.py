@@ -106,19 +106,24 @@ class AutoregressiveBlock(nn.Module):
             steepness = steepness - steep.sum(dim=1)
         return torch.cat(noise, dim=1)[:, self.back], tuple(parameters), steepness
 
-    def to_data(self, noise: Tensor, context: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def to_data(
+        self, noise: Tensor, context: Tensor, *, volume: bool = False
+    ) -> tuple[Tensor, tuple[Tensor, ...], Tensor]:
         """Noise to data in one go, for a block whose network sees noise.
 
         Returns:
-            The data, and the parameters of the splines.
+            The data, the parameters of the splines, and if ``volume`` is asked for the logarithm of
+            the volume factor from data to noise, else zeros.
         """
         noise = noise[:, self.order]
         parameters = self.network(noise, context)
-        data = [
-            Spline(each, self.bins, self.bound).forward(part)
-            for part, each in zip(self.network.split(noise), parameters, strict=True)
-        ]
-        return torch.cat(data, dim=1)[:, self.back], tuple(parameters)
+        data, steepness = [], torch.zeros_like(noise[:, 0])
+        for part, each in zip(self.network.split(noise), parameters, strict=True):
+            spline = Spline(each, self.bins, self.bound)
+            data.append(spline.forward(part))
+            if volume:
+                steepness = steepness - spline.inverse(data[-1])[1].sum(dim=1)
+        return torch.cat(data, dim=1)[:, self.back], tuple(parameters), steepness
 
     def draw(self, noise: Tensor, context: Tensor) -> Tensor:
         """Noise to data one number after the other, for a block whose network sees data.
@@ -183,6 +188,22 @@ class Flow(nn.Module):
         values, parameters, steepness = [data], [], torch.zeros_like(data[:, 0])
         for block in self._all():
             found, each, steep = block.to_noise(values[-1], context)
+            values.append(found)
+            parameters.append(each)
+            steepness = steepness + steep
+        return Passage(tuple(values), tuple(parameters), steepness)
+
+    def to_data(self, noise: Tensor, context: Tensor, *, volume: bool = False) -> Passage:
+        """Noise to data in one go, where the networks see noise: the blocks from last to first.
+
+        Args:
+            noise: Shape (N, D).
+            context: Shape (N, context).
+            volume: Compute the volume factor, too.
+        """
+        values, parameters, steepness = [noise], [], torch.zeros_like(noise[:, 0])
+        for block in reversed(list(self._all())):
+            found, each, steep = block.to_data(values[-1], context, volume=volume)
             values.append(found)
             parameters.append(each)
             steepness = steepness + steep

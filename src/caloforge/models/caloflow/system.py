@@ -111,12 +111,23 @@ class CaloFlowConfig(SystemConfig):
             ),
         }
 
+    def schedule(self, progress: float) -> float:
+        """Factor on the learning rate.
+
+        Args:
+            progress: Share of the training that is done, in [0, 1].
+        """
+        if self.decay == "cosine":
+            return 0.5 + 0.5 * math.cos(math.pi * progress)
+        return 0.5 ** sum(progress >= milestone for milestone in _MILESTONES)
+
 
 class CaloFlowGenerator(GeneratorNetwork):
     """Layer energies from flow I, cells from flow II, number by number.
 
     Attributes:
         noise: One number for each layer, then one for each cell.
+        sizes: How many of either.
     """
 
     quick = False
@@ -139,8 +150,8 @@ class CaloFlowGenerator(GeneratorNetwork):
             alpha=config.alpha,
             standardised=config.standardised,
         )
-        self._sizes = [detector.n_layers, detector.n_cells]
-        self.noise = sum(self._sizes)
+        self.sizes = [detector.n_layers, detector.n_cells]
+        self.noise = sum(self.sizes)
         small = Shape(
             config.energy_blocks,
             config.energy_hidden,
@@ -160,7 +171,7 @@ class CaloFlowGenerator(GeneratorNetwork):
     def forward(self, z: Tensor, given: Given) -> Tensor:
         """Make showers; see :class:`~caloforge.models.system.GeneratorNetwork`."""
         given = replace(given, energy=given.energy.double())
-        first, second = torch.split(z, self._sizes, dim=1)
+        first, second = torch.split(z, self.sizes, dim=1)
         incident = self.coordinates.incident(given)
         layers = self.coordinates.layers(self.energies.draw(first, incident), given)
         cells = self.cells.draw(second, self.coordinates.context(incident, layers))
@@ -198,9 +209,7 @@ class CaloFlow(LossSystem):
 
     def schedule(self, progress: float) -> float:
         """Factor on the learning rate."""
-        if self.config.decay == "cosine":
-            return 0.5 + 0.5 * math.cos(math.pi * progress)
-        return 0.5 ** sum(progress >= milestone for milestone in _MILESTONES)
+        return self.config.schedule(progress)
 
     def loss(self, batch: Batch, rng: torch.Generator) -> Losses:
         """Minus the log-likelihood of the layer energies and of the cells, in nats a shower.
