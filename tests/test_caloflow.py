@@ -304,7 +304,7 @@ class TestStudent:
         incident = own.coordinates.incident(showers.given)
         assert torch.equal(own.energies.draw(z, incident), theirs.energies.draw(z, incident))
         for mine, other in zip(own.cells.blocks, theirs.cells.blocks, strict=True):
-            assert torch.equal(mine.order, other.order)
+            assert torch.equal(cast_block(mine).order, cast_block(other).order)
 
     def test_a_teacher_of_another_kind_is_refused(self) -> None:
         teacher, student, _ = self.pair(bins=6)

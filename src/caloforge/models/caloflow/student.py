@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Annotated, ClassVar, Self, cast
+from typing import Annotated, Any, ClassVar, Self, cast
 
 import torch
 from pydantic import Field
@@ -64,12 +64,12 @@ class CaloFlowStudentConfig(CaloFlowConfig):
     @classmethod
     def presets(cls) -> dict[str, Self]:
         """Students of the teachers of these names."""
-        own = {
+        own: dict[str, dict[str, Any]] = {
             "paper": {"epochs": 100, "batch_size": 175, "hidden": 504},
             "cpu": {"epochs": 16, "learning_rate": 1e-3},
         }
         return {
-            name: cls(**(teacher.model_dump() | own[name] | {"dropout": 0.0, "beta": 0.5}))
+            name: cls(**{**teacher.model_dump(), **own[name], "dropout": 0.0, "beta": 0.5})
             for name, teacher in CaloFlowConfig.presets().items()
         }
 
