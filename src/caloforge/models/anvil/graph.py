@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -80,7 +80,7 @@ def _condition(graph: Graph, condition: Condition, energy: str, label: str) -> s
     if condition.n_particles == 1:
         return scaled
     particles = graph.constant(np.arange(condition.n_particles)[:, None], np.int64)
-    which = graph.node("Cast", graph.node("Equal", label, particles), to=1)
+    which = graph.cast(graph.node("Equal", label, particles))
     nothing = graph.mul(scaled, graph.constant(0.0))  # of the length of the batch
     return graph.concat([scaled, graph.add(which, nothing)])
 
@@ -102,7 +102,7 @@ def _chosen(graph: Graph, classes: str, uniform: str, count: int) -> str:
     *_, whole = [graph.gather(upto, [count - 1], axis=-2)]
     before = graph.gather(upto, np.arange(count - 1), axis=-2)
     reached = graph.mul(uniform, whole)
-    passed = graph.node("Cast", graph.node("GreaterOrEqual", reached, before), to=1)
+    passed = graph.cast(graph.node("GreaterOrEqual", reached, before))
     change = np.eye(count, count - 1, -1) - np.eye(count, count - 1)
     first = np.eye(count, 1)
     return graph.add(graph.matmul(graph.constant(change), passed), graph.constant(first))
@@ -141,7 +141,7 @@ def _sums(graph: Graph, parts: Parts, condition: str, energy: str, which: str, v
     place = graph.clip(graph.mul(place, graph.constant(per_sigma)), 0.0, n_knots - 1.0)
     below = graph.clip(graph.node("Floor", place), 0.0, n_knots - 2.0)
     column = graph.constant(n_knots * np.arange(n)[:, None], np.int64)
-    index = graph.add(graph.node("Cast", below, to=7), column)
+    index = graph.add(graph.cast(below, np.int64), column)
     table = graph.constant(scores.values.reshape(-1))
     lower = graph.node("Gather", table, index)
     upper = graph.node("Gather", table, graph.add(index, graph.constant(1, np.int64)))
@@ -167,7 +167,11 @@ class _Cells:
         self.sizes = [len(step.cells) for step in network.steps]
         constant = graph.constant
         self.log_sums = graph.node("Log", graph.add(sums, constant(SOFT[1])))
-        self.soft = graph.add(graph.mul(sums, constant(SOFT[0])), constant(SOFT[1]))
+        # What is told of layers is computed in double precision, as in PyTorch.
+        self.exact = graph.cast(sums, np.float64)
+        share, least = (constant(value, np.float64) for value in SOFT)
+        self.soft = graph.add(graph.mul(self.exact, share), least)
+        self.exact_log = graph.node("Log", graph.add(self.exact, least))
         self.energies = graph.mul(
             graph.sub(self.log_sums, constant(network.layer_mean[:, None])),
             constant(network.layer_scale[:, None]),
@@ -177,7 +181,7 @@ class _Cells:
         middle = constant(curve[:, -1:])
         for i in range(curve.shape[1] - 2, -1, -1):
             middle = graph.add(graph.mul(middle, here), constant(curve[:, i : i + 1]))
-        there = graph.node("Cast", graph.node("Greater", sums, constant(0.0)), to=1)
+        there = graph.cast(graph.node("Greater", sums, constant(0.0)))
         self.here = graph.split(here, self.sizes)
         self.middles = graph.split(middle, self.sizes)
         self.there = graph.split(graph.gather(there, layer), self.sizes)
@@ -187,7 +191,7 @@ class _Cells:
         self.nothing = graph.mul(graph.gather(sums, [0]), constant(0.0))
         self.off, self.hits, self.drawn = self.nothing, self.nothing, self.nothing
         zeros = constant(np.zeros((6 * network.n_layers, 1)))
-        self.moments = graph.add(zeros, self.nothing)
+        self.moments = graph.cast(graph.add(zeros, self.nothing), np.float64)
 
     def draw(self, which: str, value: str) -> str:
         """Deposits of all cells, layer by layer: shape (n_cells, N), MeV."""
@@ -204,10 +208,13 @@ class _Cells:
     def _told(self, i: int) -> list[str]:
         """What is left, hits, centres and widths: shape (n_layers, N) each."""
         graph, network = self.graph, self.network
-        constant = graph.constant
+
+        def constant(value: Any) -> str:
+            return graph.constant(value, np.float64)
+
         energy, x, y, xx, yy, hits = graph.split(self.moments, [network.n_layers] * 6)
-        left = graph.add(graph.clip(graph.sub(self.sums, energy), 0.0), self.soft)
-        left = graph.sub(graph.node("Log", left), self.log_sums)
+        left = graph.clip(graph.sub(self.exact, energy), 0.0, dtype=np.float64)
+        left = graph.sub(graph.node("Log", graph.add(left, self.soft)), self.exact_log)
         whole = graph.add(energy, constant(1e-3))
         x, y = graph.div(x, whole), graph.div(y, whole)
         widths = [
@@ -218,7 +225,8 @@ class _Cells:
         mean = network.told_mean[i].T.reshape(-1, 1)
         scale = network.told_scale[i].T.reshape(-1, 1)
         scaled = graph.mul(graph.sub(told, constant(mean)), constant(scale))
-        return graph.split(graph.clip(scaled, -FAR, FAR), [network.n_layers] * 6)
+        scaled = graph.cast(graph.clip(scaled, -FAR, FAR, np.float64))
+        return graph.split(scaled, [network.n_layers] * 6)
 
     def _said(self, step: Step, told: list[str]) -> str:
         """What the network says of the cells of a step: shape (n, n_parameters, N)."""
@@ -309,7 +317,7 @@ class _Cells:
             graph.mul(graph.node("Exp", logarithm), graph.sum(part, 1)), graph.sum(lines, 1)
         )
         drawn = graph.mul(drawn, self.there[i])
-        hit = graph.node("Cast", graph.node("Greater", drawn, constant(0.0)), to=1)
+        hit = graph.cast(graph.node("Greater", drawn, constant(0.0)))
         off = graph.sub(graph.node("Log", graph.clip(drawn, SMALLEST)), self.middles[i])
         off = graph.mul(graph.clip(graph.div(off, spread), -FAR, FAR), hit)
         self.drawn = graph.concat([self.drawn, drawn])
@@ -323,7 +331,8 @@ class _Cells:
         matrix[:5, layer, rows] = network.places[step.cells].T
         matrix[5, layer, rows + n] = 1.0
         matrix = matrix.reshape(6 * network.n_layers, 2 * n)
-        taken = graph.matmul(constant(matrix), graph.concat([drawn, hit]))
+        both_exact = graph.cast(graph.concat([drawn, hit]), np.float64)
+        taken = graph.matmul(graph.constant(matrix, np.float64), both_exact)
         self.moments = graph.add(self.moments, taken)
 
     def _conserved(self, cells: str) -> str:
@@ -335,7 +344,7 @@ class _Cells:
         for i, part in enumerate(graph.split(cells, network.sizes)):
             wanted, total = sums[i], graph.sum(part, 0, keep=True)
             nothing = graph.node("LessOrEqual", total, constant(0.0))
-            nothing = graph.mul(graph.node("Cast", nothing, to=1), wanted)
+            nothing = graph.mul(graph.cast(nothing), wanted)
             part = graph.add(part, graph.mul(nothing, constant(firsts[i][:, None])))
             total = graph.sum(part, 0, keep=True)
             square = graph.clip(graph.sum(graph.mul(part, part), 0, keep=True), _LEAST)

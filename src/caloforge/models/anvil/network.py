@@ -278,14 +278,16 @@ class CellNetwork(nn.Module):
         energies = self._energies(sums)
         drawn_so_far = torch.zeros_like(sums[:, :1])
         seen = torch.zeros_like(sums[:, :1, None]).expand(-1, -1, 2)
-        moments = sums.new_zeros(1, self.n_layers, 6).expand(len(sums), -1, -1)
+        # In double precision: where a centre hardly moves, its deviations are differences of sums.
+        exact = sums.double()
+        moments = exact.new_zeros(1, self.n_layers, 6).expand(len(sums), -1, -1)
         memory = torch.zeros_like(self.begin(condition))
         order, first = [], 0
         for i, step in enumerate(self.steps):
             cells, last = step.cells, first + len(step.cells)
             layer = self.layer_of_cell[cells]
             energy_here = energies[:, layer]
-            told = self._scaled(_told(sums, moments)[:, None], slice(i, i + 1))
+            told = self._scaled(_told(exact, moments)[:, None], slice(i, i + 1)).to(sums.dtype)
             told_here = told[:, 0, layer]
             own = seen[:, step.own].flatten(2)
             summed = torch.stack(
@@ -314,8 +316,8 @@ class CellNetwork(nn.Module):
             drawn_so_far = torch.cat([drawn_so_far, drawn], dim=1)
             seen = torch.cat([seen, new], dim=1)
             memory = memory + (new[..., None] * self.remember[cells]).sum(dim=(1, 2))
-            of_layer = functional.one_hot(layer, self.n_layers).to(sums.dtype)
-            moments = moments + of_layer.T @ self._moments_of_cells(drawn, cells)
+            of_layer = functional.one_hot(layer, self.n_layers).to(exact.dtype)
+            moments = moments + of_layer.T @ self._moments_of_cells(drawn.double(), cells)
             order.append(cells)
             first = last
         back = torch.argsort(torch.cat(order))

@@ -66,10 +66,15 @@ class Graph:
         """The product of matrices."""
         return str(self.node("MatMul", a, b))
 
-    def clip(self, a: str, low: float, high: float | None = None) -> str:
+    def clip(self, a: str, low: float, high: float | None = None, dtype: Any = np.float32) -> str:
         """Numbers within bounds."""
         bounds = [low] if high is None else [low, high]
-        return str(self.node("Clip", a, *(self.constant(bound) for bound in bounds)))
+        return str(self.node("Clip", a, *(self.constant(bound, dtype) for bound in bounds)))
+
+    def cast(self, a: str, dtype: Any = np.float32) -> str:
+        """The same numbers in another type."""
+        to = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        return str(self.node("Cast", a, to=to))
 
     def silu(self, a: str) -> str:
         """A / (1 + exp(-a))."""
