@@ -417,6 +417,32 @@ class TestRun:
             tests[1][0].deposits, read_showers(data[0], split="test").deposits
         )
 
+    def test_files_without_test_rows_are_only_learnt_from(
+        self, data: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        more = tmp_path / "more.h5"
+        split_file(FIXTURES / "eplus-calogan.h5", more, fractions=(0.8, 0.2, 0.0), seed=4)
+        recipe = Recipe.parse(
+            {
+                "system": "toy",
+                "data": {"e+": [str(data[0]), str(more)]},
+                "settings": {"epochs": 1},
+                "threads": 1,
+            }
+        )
+        train(recipe, tmp_path / "run")
+        tests = []
+
+        def instead(_: Job, output: Path, **options: Any) -> float:
+            tests.append(options["tests"])
+            return 1e-7
+
+        monkeypatch.setattr("caloforge.export.run.export_generator", instead)
+        export_run(tmp_path / "run", tmp_path / "model")
+        np.testing.assert_array_equal(
+            tests[0][0].deposits, read_showers(data[0], split="test").deposits
+        )
+
     def test_several_particles(self, data: list[Path], tmp_path: Path) -> None:
         run = self.trained("layer", data, tmp_path / "run", ("e+", "gamma")).folder
         with pytest.raises(ParticleError, match="not of pi\\+"):

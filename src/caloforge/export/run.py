@@ -23,7 +23,7 @@ from caloforge.provenance import file_sha256
 from caloforge.runtime.card import CARD, Card, Parent, TrainingRows
 from caloforge.runtime.conditions import Condition
 from caloforge.runtime.onnx import OnnxGenerator
-from caloforge.showers import Showers, read_part
+from caloforge.showers import Showers, open_showers, read_part
 from caloforge.training.run import Run
 from caloforge.version import __version__
 
@@ -244,6 +244,13 @@ def _test_rows(
             known = {item.sha256 for item in run.training}
             if not all(path.is_file() and file_sha256(path) in known for path in paths):
                 continue  # a file that has changed may call rows of the training test rows
+        # Files that are there to be learnt from alone have none, but one of them must have some.
+        paths = tuple(path for path in paths if _has_test_rows(path)) or paths
         showers = Showers.concatenate([read_part(path, "test", particle) for path in paths])
         found.append(showers.restricted(run.setting.detector))
     return tuple(found)
+
+
+def _has_test_rows(path: Path) -> bool:
+    with open_showers(path) as file:
+        return bool(file.split_counts.get("test"))
