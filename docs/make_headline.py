@@ -164,9 +164,10 @@ def judged(
 
 
 def system(name: str) -> str:
-    """Name of an artefact without its particle."""
-    for file in FILES.values():
-        name = name.removesuffix(f"-{Path(file).stem}")
+    """Name of an artefact without its particles."""
+    ends = tuple(f"-{Path(file).stem}" for file in FILES.values())
+    while name.endswith(ends):
+        name = name.rpartition("-")[0]
     return name
 
 
