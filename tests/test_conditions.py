@@ -16,6 +16,7 @@ from caloforge.incident.gun import Gun
 from caloforge.incident.incident import Incident
 from caloforge.incident.spectrum import Spectrum
 from caloforge.random import Purpose, Streams
+from caloforge.runtime import best_artefact
 from caloforge.runtime.card import Card
 from caloforge.runtime.conditions import Condition
 from conftest import Cli
@@ -148,9 +149,10 @@ def test_command_line(cli: Cli, folder: Path, tmp_path: Path) -> None:
 
 def test_generators_without_the_condition_refuse_a_beam(cli: Cli, tmp_path: Path) -> None:
     line = ["generate", "--particle", "e+", "--energy", "5", "-n", "3", "--workers", "1", "-o"]
+    name = best_artefact("e+").name
     for more, word in (
-        ("--spread 5", "entry_point: got (-5, -5) mm, atlas-vae-eplus is for particles that"),
-        ("--theta 10", "direction: got (0.173648, 0, 0.984808), atlas-vae-eplus is for"),
+        ("--spread 5", f"entry_point: got (-5, -5) mm, {name} is for particles that"),
+        ("--theta 10", f"direction: got (0.173648, 0, 0.984808), {name} is for"),
     ):
         result = cli(*line, tmp_path / "no.h5", *more.split())
         assert result.code == 2

@@ -17,6 +17,7 @@ from caloforge.errors import ShowersError
 from caloforge.export.card import write_reference
 from caloforge.incident.incident import Incident
 from caloforge.provenance import file_sha256
+from caloforge.runtime import best_artefact
 from caloforge.showers import Showers
 from caloforge.showers.writing import ShowerSink
 from caloforge.web.page import write_page
@@ -105,9 +106,10 @@ def test_shipped_reference(tmp_path: Path) -> None:
     caloforge.generate(path, particle="gamma", energy="1:100", count=20, seed=1)
     write_page(page, path)
     found = content(page)
-    assert found["run"]["generator"] == "atlas-vae-gamma"
+    name = best_artefact("gamma").name
+    assert found["run"]["generator"] == name
     command = "caloforge generate --particle gamma --energy 1:100 -n 20 --seed 1 "
-    command += "--model atlas-vae-gamma"
+    command += f"--model {name}"
     assert found["run"]["command"] == command
     assert found["reference"]["count"] > 1000
     assert found["profiles"][0]["reference"] is not None

@@ -29,6 +29,7 @@ from caloforge.errors import (
 from caloforge.evaluation import SECTIONS
 from caloforge.evaluation.plain import plain
 from caloforge.evaluation.sections.pair import Finding, Pair
+from caloforge.export import train_library
 from caloforge.provenance import file_sha256
 from caloforge.runtime import find_artefact, load_card
 from caloforge.runtime.kinds import KINDS
@@ -296,9 +297,19 @@ def choice(folder: Path) -> Path:
     return made
 
 
+def library(folder: Path) -> Path:
+    energy = np.linspace(1, 100, 300)
+    made = made_up(CELLS, len(energy))
+    deposits = (made.deposits * (energy / made.energy)[:, None]).astype(np.float32)
+    write_showers(folder / "all.h5", Showers(CELLS, energy, deposits, "e+"))
+    split_file(folder / "all.h5", folder / "split.h5", seed=1)
+    return train_library(folder / "library", {"e+": [folder / "split.h5"]}, energy_range=(1, 100))
+
+
 EXAMPLES: dict[str, Callable[[Path], Path]] = {
     "choice": choice,
     "fastcalosim": lambda folder: copied("fastcalosim-eplus", folder),
+    "library": library,
     "onnx": lambda folder: copied("atlas-vae-eplus", folder),
 }
 """An artefact of each kind, for positrons of 1 to 100 GeV."""
@@ -326,7 +337,8 @@ def test_a_shower_is_a_function_of_seed_and_index(kind: str, tmp_path: Path) -> 
     part = generator.sample(energies[10:17], seed=3, first=10)
     np.testing.assert_array_equal(part.deposits, whole.deposits[10:17])
     other = generator.sample(energies, seed=4)
-    assert not (other.deposits == whole.deposits).all(axis=1).any()
+    same = (other.deposits == whole.deposits).all(axis=1).sum()
+    assert same <= (4 if kind == "library" else 0)  # which has but so many showers near an energy
     assert len(generator.sample([], seed=1)) == 0
 
 
