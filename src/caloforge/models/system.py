@@ -35,6 +35,7 @@ __all__ = [
     "Losses",
     "Setting",
     "System",
+    "WrittenGenerator",
 ]
 
 Losses = dict[str, Tensor]
@@ -159,15 +160,12 @@ class GeneratorNetwork(nn.Module, ABC):
         quick: Whether it makes thousands of showers in seconds: if not, training looks at
             validation losses and makes showers only where the criterion needs them.
         tolerance: How far its exported form may be from it, over the largest deposit of a shower.
-        writes_itself: Whether it writes its own ONNX graph (:meth:`write`), as tracing it would
-            take too long.
     """
 
     noise: int
     conditions: tuple[str, ...] = ("energy",)
     quick: bool = True
     tolerance: float = 1e-5
-    writes_itself: bool = False
 
     @abstractmethod
     def forward(self, z: Tensor, given: Given) -> Tensor:
@@ -181,21 +179,25 @@ class GeneratorNetwork(nn.Module, ABC):
             Deposits: shape (N, n_cells), MeV, none negative.
         """
 
+    def fuse(self) -> None:
+        """Merge weights that act one right after the other, in place: for export, on a copy."""
+
+
+class WrittenGenerator(GeneratorNetwork):
+    """A generator that writes its own ONNX graph, as tracing it would take too long."""
+
+    @abstractmethod
     def write(self, graph: Graph, inputs: Mapping[str, str]) -> str:
         """Write itself into an ONNX graph: what :meth:`forward` computes.
 
         Args:
             graph: Is added to.
-            inputs: Names of the noise ``"z"`` and of all :data:`CONDITIONS` that it looks at, and
-                of ``"label"``: shape (N, 1), int64.
+            inputs: Names of the noise ``"z"``, shape (N, noise), of each of :data:`CONDITIONS` that
+                it looks at, and of ``"label"``, shape (N, 1), int64.
 
         Returns:
-            Name of the deposits.
+            Name of the deposits: shape (N, n_cells), MeV.
         """
-        raise NotImplementedError
-
-    def fuse(self) -> None:
-        """Merge weights that act one right after the other, in place: for export, on a copy."""
 
 
 class System(nn.Module, ABC):

@@ -23,7 +23,7 @@ from caloforge.atomic import replacing
 from caloforge.errors import ExportError
 from caloforge.export.profiles.base import Form, Job, Profile, Written
 from caloforge.models.blocks.graph import Graph
-from caloforge.models.system import CONDITIONS, Given
+from caloforge.models.system import CONDITIONS, Given, WrittenGenerator
 from caloforge.random import Purpose, Streams
 from caloforge.runtime.card import TensorSpec
 from caloforge.runtime.conditions import QUANTITIES
@@ -89,12 +89,16 @@ class OnnxForm(Form):
         deposits: Tensor = self.generator(z, Given(**given))
         return deposits
 
-    def written(self) -> onnx.ModelProto:
-        """The graph of a generator that writes its own."""
+    def written(self, generator: WrittenGenerator) -> onnx.ModelProto:
+        """The graph of a generator that writes its own.
+
+        Args:
+            generator: The generator of this form.
+        """
         graph = Graph()
         names = {item.name: item.name for item in self.inputs}
         names.setdefault("label", graph.constant([[self.job.label or 0]], np.int64))
-        deposits = self.generator.write(graph, names)
+        deposits = generator.write(graph, names)
         inputs = [(item.name, item.dtype, int(item.shape[1])) for item in self.inputs]
         return graph.model(inputs, (DEPOSITS, deposits, int(self.outputs[0].shape[1])))
 
@@ -151,8 +155,8 @@ def export_onnx(form: Form, path: Path, *, half: bool = False) -> float:
     network.generator.fuse()
     if half:
         _round_weights(network)
-    if isinstance(network, OnnxForm) and network.generator.writes_itself:
-        model = network.written()
+    if isinstance(network, OnnxForm) and isinstance(network.generator, WrittenGenerator):
+        model = network.written(network.generator)
         if half:
             _store_as_half(model)
     else:

@@ -16,6 +16,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from caloforge.models.anvil.choice import chosen_class
+
 __all__ = ["CellDistribution", "find_lines"]
 
 SMALLEST = 1e-5  # MeV; smaller deposits count as that
@@ -28,7 +30,6 @@ _LINES_FROM, _LINES_TO = 1e-4, 20.0  # MeV
 _CLEAR = 12.0  # errors by which a line stands out of what is beside it
 _FREQUENT = 0.02  # cells of a shower
 NARROWEST, WIDEST = 0.01, 3.0  # of a component, over the spread of the cell
-_SQRT_HALF = math.sqrt(0.5)
 
 
 def find_lines(deposits: Tensor, most: int) -> Tensor:
@@ -218,12 +219,7 @@ class CellDistribution(nn.Module):
             Shape (N, n), MeV.
         """
         classes, place, scale = self._split(parameters, left, cells)
-        upto = torch.cumsum(torch.softmax(classes, dim=-1), dim=-1)
-        uniform = 0.5 * (1.0 + torch.erf(which * _SQRT_HALF))
-        passed = (uniform[..., None] >= upto[..., :-1]).to(upto.dtype)
-        # One where the number falls: between the sum before and the sum with it.
-        ones = torch.ones_like(passed[..., :1])
-        chosen = torch.cat([ones, passed], dim=-1) - torch.cat([passed, 0.0 * ones], dim=-1)
+        chosen = chosen_class(classes, which)
         n = 1 + self.n_lines
         part = chosen[..., n:]
         t = (part * (place + scale * value[..., None])).sum(dim=-1)

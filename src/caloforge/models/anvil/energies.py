@@ -8,12 +8,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from caloforge.models.anvil.choice import chosen_class
+
 __all__ = ["EnergyMixtures"]
 
 N_COMPONENTS = 10
 _HIDDEN = 64
 ENERGY_NARROWEST, ENERGY_WIDEST = math.log(0.003), math.log(3.0)
-_SQRT_HALF = math.sqrt(0.5)
 
 
 class EnergyMixtures(nn.Module):
@@ -47,14 +48,10 @@ class EnergyMixtures(nn.Module):
     def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
         """Draw numbers: shape (N, width), from standard normal noise of shape (N, 2 width)."""
         which, value = torch.chunk(noise, 2, dim=1)
-        uniform = 0.5 * (1.0 + torch.erf(which * _SQRT_HALF))
         numbers = noise[:, :0]
         for i in range(self.width):
             weight, place, scale = self._mixture(i, numbers, condition)
-            upto = torch.cumsum(torch.softmax(weight, dim=1), dim=1)
-            passed = (uniform[:, i : i + 1] >= upto[:, :-1]).to(upto.dtype)
-            ones = torch.ones_like(passed[:, :1])
-            chosen = torch.cat([ones, passed], dim=1) - torch.cat([passed, 0.0 * ones], dim=1)
+            chosen = chosen_class(weight, which[:, i])
             drawn = (chosen * (place + scale * value[:, i : i + 1])).sum(dim=1, keepdim=True)
             numbers = torch.cat([numbers, drawn], dim=1)
         return numbers

@@ -99,7 +99,7 @@ def _chosen(graph: Graph, classes: str, uniform: str, count: int) -> str:
         ),
     )
     upto = graph.matmul(graph.constant(np.tri(count)), weight)
-    *_, whole = [graph.gather(upto, [count - 1], axis=-2)]
+    whole = graph.gather(upto, [count - 1], axis=-2)
     before = graph.gather(upto, np.arange(count - 1), axis=-2)
     reached = graph.mul(uniform, whole)
     passed = graph.cast(graph.node("GreaterOrEqual", reached, before))
@@ -182,7 +182,6 @@ class _Cells:
         for i in range(curve.shape[1] - 2, -1, -1):
             middle = graph.add(graph.mul(middle, here), constant(curve[:, i : i + 1]))
         there = graph.cast(graph.node("Greater", sums, constant(0.0)))
-        self.here = graph.split(here, self.sizes)
         self.middles = graph.split(middle, self.sizes)
         self.there = graph.split(graph.gather(there, layer), self.sizes)
         self.known = graph.concat([self.energies, condition])

@@ -127,6 +127,7 @@ class CellNetwork(nn.Module):
         self.shift = nn.Parameter(torch.zeros(n, hidden))
         self.last = nn.Linear(hidden, self.distribution.n_parameters, bias=False)
         nn.init.zeros_(self.last.weight)
+        # Each cell's own offset of what is said of it.
         self.own_place = nn.Parameter(torch.zeros(n, self.distribution.n_parameters))
         self.steps = self._find_steps()
 

@@ -30,7 +30,14 @@ from caloforge.models.anvil.graph import Parts, draw_showers
 from caloforge.models.anvil.network import CellNetwork
 from caloforge.models.blocks.graph import Graph
 from caloforge.models.config import Positive, SystemConfig
-from caloforge.models.system import Batch, GeneratorNetwork, Given, Losses, LossSystem, Setting
+from caloforge.models.system import (
+    Batch,
+    Given,
+    Losses,
+    LossSystem,
+    Setting,
+    WrittenGenerator,
+)
 from caloforge.preprocess import Condition, LayerFractions, NormalScores, Sticks
 from caloforge.units import MEV_PER_GEV
 
@@ -90,14 +97,24 @@ class AnvilConfig(SystemConfig):
         return {"paper": cpu.changed(epochs=200, hidden=384, memory=256, components=10), "cpu": cpu}
 
 
-class AnvilGenerator(GeneratorNetwork):
-    """Energies, then cells."""
+class AnvilGenerator(WrittenGenerator):
+    """Energies, then cells.
+
+    Attributes:
+        noise: Two numbers for the energy of each layer, then two for each cell: what it is, and
+            how large.
+        noise_of_energies: How many the first are.
+    """
 
     tolerance = 1e-4  # what is rounded in one step is told to the next
-    writes_itself = True
 
     def __init__(self, config: AnvilConfig, setting: Setting) -> None:
-        """Make the networks."""
+        """Make the networks.
+
+        Args:
+            config: Settings.
+            setting: What is filled.
+        """
         super().__init__()
         if len(setting.particles) > 1:
             self.conditions = ("energy", "label")
@@ -136,7 +153,7 @@ class AnvilGenerator(GeneratorNetwork):
         return found
 
     def write(self, graph: Graph, inputs: Mapping[str, str]) -> str:
-        """Write itself as ONNX; see :class:`~caloforge.models.system.GeneratorNetwork`."""
+        """Write itself as ONNX; see :class:`~caloforge.models.system.WrittenGenerator`."""
         parts = Parts(self.condition, self.energies, self.scores, self.cells)
         return draw_showers(graph, parts, inputs)
 

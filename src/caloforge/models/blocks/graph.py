@@ -47,19 +47,19 @@ class Graph:
         return names[0] if outputs == 1 else names
 
     def add(self, a: str, b: str) -> str:
-        """A + b."""
+        """The sum of two tensors."""
         return str(self.node("Add", a, b))
 
     def sub(self, a: str, b: str) -> str:
-        """A - b."""
+        """The first tensor less the second."""
         return str(self.node("Sub", a, b))
 
     def mul(self, a: str, b: str) -> str:
-        """A b."""
+        """The product of two tensors, number by number."""
         return str(self.node("Mul", a, b))
 
     def div(self, a: str, b: str) -> str:
-        """A / b."""
+        """The first tensor over the second."""
         return str(self.node("Div", a, b))
 
     def matmul(self, a: str, b: str) -> str:
@@ -77,7 +77,7 @@ class Graph:
         return str(self.node("Cast", a, to=to))
 
     def silu(self, a: str) -> str:
-        """A / (1 + exp(-a))."""
+        """The sigmoid linear unit: a / (1 + exp(-a))."""
         return self.mul(a, str(self.node("Sigmoid", a)))
 
     def gather(self, a: str, rows: ArrayLike | torch.Tensor, axis: int = 0) -> str:
