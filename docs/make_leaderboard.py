@@ -43,7 +43,7 @@ Geant4 ({rows}), judged with `--quick`: {used:,} of either in the headline test.
 {table}
 *Geant4 (floor)* is {floors} train rows, judged in the same way: no generator that was made from
 train rows alone can be expected to do better; Anvil was not, it settles on showers of today. Where
-the floor is not 0.5, train and test rows are not of one simulation: most test rows were added later.
+it is not 0.5, train and test rows are not of one simulation: most test rows were added later.
 
 {today}
 
@@ -212,7 +212,8 @@ def write_readme(path: Path, found: dict[str, Evaluation], count: int) -> None:
         f"AUC of the headline test, {count:,} showers of each particle against test rows of Geant4 "
         "(0.5: not to be told, 1: every shower gives itself away; errors at most "
         f"{max(errors):.3f}; columns: deposits looked at). *Geant4 (floor)* are train rows, which "
-        "were simulated earlier than most test rows: what a generator made from them alone can reach.\n"
+        "were simulated earlier than most test rows: what a generator made from them alone can "
+        "reach.\n"
     )
     table = short_table(found)
     path.write_text(f"{before}{START}{table}\n{about}{END}{behind}", "utf-8")
